@@ -17,7 +17,8 @@
 struct nf_config;
 
 /*
- * Called once, before anything else, for devices 0 to device_count - 1. Takes all the memory that the NF will ever use.
+ * Called once, before anything else, for devices 0 to device_count - 1. Takes all the memory that the NF will ever
+ * use.
  * False: the NF cannot serve this configuration, and must not be used.
  * The configuration is copied as far as it is needed; the pointer is not kept.
  */

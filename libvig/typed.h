@@ -1,9 +1,9 @@
 /*
  * Members for an NF's state struct that say what a libVig structure holds.
  *
- * The structures themselves know only sizes. Each macro declares the handle together with a pointer that is never used
- * but whose type names the key or record; a reader of the header learns the types from it, and the state struct grows
- * by nothing. Write them like any other member: `FLOW_TABLE(stations, struct net_mac);`.
+ * The structures themselves know only sizes. Each macro declares the handle together with a pointer that is never
+ * used but whose type names the key or record; a reader of the header learns the types from it, and the state struct
+ * grows by nothing. Write them like any other member: `FLOW_TABLE(stations, struct net_mac);`.
  */
 
 #ifndef VIGOR_TYPED_H

@@ -1,9 +1,9 @@
 /*
- * A table from keys of one fixed size to indices 0 to capacity - 1, each with an age: the time at which the entry was put
- * or last refreshed. Key, index and age live in one structure, so they cannot get out of step.
+ * A table from keys of one fixed size to indices 0 to capacity - 1, each with an age: the time at which the entry was
+ * put or last refreshed. Key, index and age live in one structure, so they cannot get out of step.
  *
- * Keys are copied into the table and compared byte by byte, so a key type must have no padding. While an entry lives, its
- * key and its index do not change; the index is where the NF keeps the rest of what it knows, in vectors.
+ * Keys are copied into the table and compared byte by byte, so a key type must have no padding. While an entry lives,
+ * its key and its index do not change; the index is where the NF keeps the rest of what it knows, in vectors.
  * Times are expected ones, for keys that nobody picked to collide.
  */
 
@@ -59,22 +59,25 @@ VIGOR_API void flow_table_erase(struct flow_table *table, uint32_t index);
 /* Removes every entry with age < time; returns how many those were. O(1 + the number returned). */
 VIGOR_API uint32_t flow_table_expire_before(struct flow_table *table, vigor_time_t time);
 
-/* Copies the key of the entry at the index; false if it is unused or there is none, and then nothing is written. O(1). */
+/*
+ * Copies the key of the entry at the index; false if it is unused or there is none, and then nothing is written.
+ * O(1).
+ */
 VIGOR_API bool flow_table_key_at(const struct flow_table *table, uint32_t index, void *out_key);
 
 /* How many indices there are, used or not. O(1). */
 VIGOR_API uint32_t flow_table_capacity(const struct flow_table *table);
 
 /*
- * For inspection: the key and age of the entry at the index; false if it is unused or there is none, and then nothing is
- * written. O(1).
+ * For inspection: the key and age of the entry at the index; false if it is unused or there is none, and then nothing
+ * is written. O(1).
  */
 VIGOR_API bool flow_table_entry(const struct flow_table *table, uint32_t index, void *out_key, vigor_time_t *out_age);
 
 /*
  * For restoring a saved state, oldest entry first: adds the key at this very index, with this age.
- * False, without effect, if the key is present, the index is used, there is no such index, or age is negative or below an
- * age in the table.
+ * False, without effect, if the key is present, the index is used, there is no such index, or age is negative or
+ * below an age in the table.
  * O(1).
  */
 VIGOR_API bool flow_table_restore(struct flow_table *table, const void *key, uint32_t index, vigor_time_t age);

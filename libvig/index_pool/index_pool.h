@@ -1,6 +1,6 @@
 /*
- * An allocator of the indices 0 to capacity - 1, each of which has an age while it is used: the time at which it was taken
- * or last refreshed.
+ * An allocator of the indices 0 to capacity - 1, each of which has an age while it is used: the time at which it was
+ * taken or last refreshed.
  */
 
 #ifndef VIGOR_INDEX_POOL_H
@@ -50,12 +50,16 @@ VIGOR_API uint32_t index_pool_expire_before(struct index_pool *pool, vigor_time_
 /* How many indices there are, used or not. O(1). */
 VIGOR_API uint32_t index_pool_capacity(const struct index_pool *pool);
 
-/* For inspection: the age of the index; false if it is unused or there is none, and then *out_age is left alone. O(1). */
+/*
+ * For inspection: the age of the index; false if it is unused or there is none, and then *out_age is left alone.
+ * O(1).
+ */
 VIGOR_API bool index_pool_entry(const struct index_pool *pool, uint32_t index, vigor_time_t *out_age);
 
 /*
  * For restoring a saved state, oldest entry first: takes this very index, with this age.
- * False, without effect, if the index is used, there is no such index, or age is negative or below an age in the pool.
+ * False, without effect, if the index is used, there is no such index, or age is negative or below an age in the
+ * pool.
  * O(1).
  */
 VIGOR_API bool index_pool_restore(struct index_pool *pool, uint32_t index, vigor_time_t age);

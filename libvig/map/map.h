@@ -1,8 +1,9 @@
 /*
  * A map from keys of one fixed size to 32-bit values.
  *
- * Keys are copied into the map and compared byte by byte, so a key type must have no padding. Open addressing with linear
- * probing over at least twice as many slots as entries; erasing moves later entries up, so nothing degrades with use.
+ * Keys are copied into the map and compared byte by byte, so a key type must have no padding. Open addressing with
+ * linear probing over at least twice as many slots as entries; erasing moves later entries up, so nothing degrades
+ * with use.
  * Times are expected ones, for keys that nobody picked to collide.
  */
 
@@ -42,8 +43,8 @@ VIGOR_API uint32_t map_size(const struct map *map);
 VIGOR_API uint32_t map_slots(const struct map *map);
 
 /*
- * For inspection: the key and value in a slot; false if the slot is unused or there is no such slot, and then nothing is
- * written. Each key is in exactly one slot. O(1).
+ * For inspection: the key and value in a slot; false if the slot is unused or there is no such slot, and then nothing
+ * is written. Each key is in exactly one slot. O(1).
  */
 VIGOR_API bool map_slot(const struct map *map, uint32_t slot, void *out_key, uint32_t *out_value);
 

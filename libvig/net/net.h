@@ -103,7 +103,9 @@ VIGOR_INLINE bool net_mac_is_group(const struct net_mac *address)
     return (address->bytes[0] & 1) != 0;
 }
 
-/* Whether the address is one of those that no bridge forwards: 01-80-C2-00-00-00 to -0F (IEEE 802.1Q section 8.6.3). */
+/*
+ * Whether the address is one of those that no bridge forwards: 01-80-C2-00-00-00 to -0F (IEEE 802.1Q section 8.6.3).
+ */
 VIGOR_INLINE bool net_mac_is_reserved(const struct net_mac *address)
 {
     return address->bytes[0] == 0x01 && address->bytes[1] == 0x80 && address->bytes[2] == 0xC2 &&
@@ -117,8 +119,8 @@ VIGOR_INLINE struct net_ether *net_ether(uint8_t *packet, uint16_t length_bytes)
 }
 
 /*
- * The IPv4 header of the frame; NULL unless the Ethernet type and the version say that there is one, it lies in the frame
- * with its options, and its total length covers at least itself and at most what the frame holds.
+ * The IPv4 header of the frame; NULL unless the Ethernet type and the version say that there is one, it lies in the
+ * frame with its options, and its total length covers at least itself and at most what the frame holds.
  * The checksum is not looked at.
  */
 VIGOR_INLINE struct net_ipv4 *net_ipv4(uint8_t *packet, uint16_t length_bytes)
@@ -150,36 +152,44 @@ VIGOR_INLINE struct net_tcpudp *net_tcpudp(uint8_t *packet, uint16_t length_byte
     }
     const uint32_t header_bytes = (ipv4->version_ihl & 0x0Fu) * 4u;
     const uint32_t payload_bytes = net_to_host16(ipv4->total_length) - header_bytes;
-    if (ipv4->protocol == NET_PROTOCOL_TCP ? payload_bytes < sizeof(struct net_tcp)
-                                           : ipv4->protocol != NET_PROTOCOL_UDP || payload_bytes < sizeof(struct net_udp)) {
+    const uint32_t needed_bytes = ipv4->protocol == NET_PROTOCOL_TCP   ? (uint32_t) sizeof(struct net_tcp)
+                                  : ipv4->protocol == NET_PROTOCOL_UDP ? (uint32_t) sizeof(struct net_udp)
+                                                                       : UINT32_MAX;
+    if (payload_bytes < needed_bytes) {
         return NULL;
     }
     return (struct net_tcpudp *) ((uint8_t *) ipv4 + header_bytes);
 }
 
 /*
- * The TCP header of the frame; NULL unless net_ipv4 finds a header, the datagram is no fragment and carries TCP, and its
- * total length covers the TCP header without options.
+ * The TCP header of the frame; NULL unless net_ipv4 finds a header, the datagram is no fragment and carries TCP, and
+ * its total length covers the TCP header without options.
  */
 VIGOR_INLINE struct net_tcp *net_tcp(uint8_t *packet, uint16_t length_bytes)
 {
     struct net_tcpudp *ports = net_tcpudp(packet, length_bytes);
-    return ports == NULL || net_ipv4(packet, length_bytes)->protocol != NET_PROTOCOL_TCP ? NULL : (struct net_tcp *) ports;
+    if (ports == NULL || net_ipv4(packet, length_bytes)->protocol != NET_PROTOCOL_TCP) {
+        return NULL;
+    }
+    return (struct net_tcp *) ports;
 }
 
 /*
- * The UDP header of the frame; NULL unless net_ipv4 finds a header, the datagram is no fragment and carries UDP, and its
- * total length covers the UDP header. The UDP length is not looked at.
+ * The UDP header of the frame; NULL unless net_ipv4 finds a header, the datagram is no fragment and carries UDP, and
+ * its total length covers the UDP header. The UDP length is not looked at.
  */
 VIGOR_INLINE struct net_udp *net_udp(uint8_t *packet, uint16_t length_bytes)
 {
     struct net_tcpudp *ports = net_tcpudp(packet, length_bytes);
-    return ports == NULL || net_ipv4(packet, length_bytes)->protocol != NET_PROTOCOL_UDP ? NULL : (struct net_udp *) ports;
+    if (ports == NULL || net_ipv4(packet, length_bytes)->protocol != NET_PROTOCOL_UDP) {
+        return NULL;
+    }
+    return (struct net_udp *) ports;
 }
 
 /*
- * The checksum of data in which one 16-bit word, at an even offset, changes from old_value to new_value, given the checksum
- * before: RFC 1624 equation 3.
+ * The checksum of data in which one 16-bit word, at an even offset, changes from old_value to new_value, given the
+ * checksum before: RFC 1624 equation 3.
  * In UDP, checksum 0 means that there is none (RFC 768): then do not call this, and send a result of 0 as 0xFFFF.
  */
 VIGOR_INLINE net_be16 net_checksum_update16(net_be16 checksum, net_be16 old_value, net_be16 new_value)
@@ -198,7 +208,8 @@ VIGOR_INLINE net_be16 net_checksum_update32(net_be16 checksum, net_be32 old_valu
 }
 
 /*
- * The Internet checksum of size_bytes bytes: RFC 1071. Over data that contains its own checksum it is 0 if that is right.
+ * The Internet checksum of size_bytes bytes: RFC 1071. Over data that contains its own checksum it is 0 if that is
+ * right.
  * O(size_bytes).
  */
 VIGOR_API net_be16 net_checksum(const void *data, size_t size_bytes);

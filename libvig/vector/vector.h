@@ -11,8 +11,8 @@
 struct vector;
 
 /*
- * A vector of capacity records of record_bytes bytes each, all zero. Records are aligned for any type of that size, and
- * those of at most a cache line do not straddle two.
+ * A vector of capacity records of record_bytes bytes each, all zero. Records are aligned for any type of that size,
+ * and those of at most a cache line do not straddle two.
  * NULL if record_bytes or capacity is 0, or there is not enough memory.
  * O(capacity * record_bytes).
  */
@@ -35,7 +35,7 @@ VIGOR_API void vector_give_back(struct vector *vector, void *record);
 /* How many records there are. O(1). */
 VIGOR_API uint32_t vector_capacity(const struct vector *vector);
 
-/* For tests: whether the vector's own bookkeeping is consistent. O(capacity) with VIGOR_CHECKS, otherwise O(1). */
+/* For tests: whether the vector's own bookkeeping is consistent. O(1). */
 VIGOR_API bool vector_is_valid(const struct vector *vector);
 
 #endif
