@@ -94,7 +94,9 @@ static inline uint32_t probe_tag(const unsigned char *key, uint32_t key_bytes)
             hash = probe_mix(hash ^ probe_load64(key), probe_load64(key + 8));
         }
     }
-    return (uint32_t) hash | PROBE_TAG_USED;
+    /* Once more, because addresses and ports that count up leave patterns that one multiplication does not break. */
+    hash = (hash ^ hash >> 32) * UINT64_C(0x9E3779B97F4A7C15);
+    return (uint32_t) (hash >> 32) | PROBE_TAG_USED;
 }
 
 static inline bool probe_keys_equal(const unsigned char *a, const unsigned char *b, uint32_t key_bytes)

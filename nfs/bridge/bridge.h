@@ -12,12 +12,15 @@
 #define BRIDGE_DEVICE_COUNT_MIN 2
 #define BRIDGE_DEVICE_COUNT_MAX 32
 
-/* The longest ageing time that 802.1Q section 8.8.3 allows, 1,000,000 s. Shorter ones than its 10 s are useful in tests. */
+/*
+ * The longest ageing time that 802.1Q section 8.8.3 allows, 1,000,000 s. Shorter ones than its 10 s are useful in
+ * tests.
+ */
 #define BRIDGE_EXPIRATION_NS_MAX INT64_C(1000000000000000)
 
 /*
- * More entries than any bridge's table has had use for, in less than 100 MB: a larger number is a slip of the keyboard,
- * better refused than answered by taking the machine's memory.
+ * More entries than any bridge's table has had use for, in less than 100 MB: a larger number is a slip of the
+ * keyboard, better refused than answered by taking the machine's memory.
  */
 #define BRIDGE_CAPACITY_MAX (UINT32_C(1) << 20)
 
@@ -25,7 +28,7 @@
 #define BRIDGE_FILTER UINT16_MAX
 
 struct nf_config {
-    vigor_time_t expiration_ns; /* how long a station stays known after its last frame: 1 to BRIDGE_EXPIRATION_NS_MAX */
+    vigor_time_t expiration_ns; /* how long a station stays known unheard: 1 to BRIDGE_EXPIRATION_NS_MAX */
     uint32_t capacity;          /* how many stations can be known at a time: 1 to BRIDGE_CAPACITY_MAX */
     uint32_t static_capacity;   /* how many static entries there can be: 1 to BRIDGE_CAPACITY_MAX */
 };
@@ -41,7 +44,10 @@ struct bridge_static_key {
     uint16_t device;
 };
 
-/* A static filtering entry (802.1Q section 8.8.1): such frames leave through output, or are dropped if it is BRIDGE_FILTER. */
+/*
+ * A static filtering entry (802.1Q section 8.8.1): such frames leave through output, or are dropped if it is
+ * BRIDGE_FILTER.
+ */
 struct bridge_static {
     struct net_mac address;
     uint16_t device;
@@ -59,10 +65,10 @@ struct nf_state {
 extern VIGOR_API struct nf_state nf_state;
 
 /*
- * Adds a static entry, or replaces the one for the same address and receiving device. Can be called any number of times
- * after nf_init.
- * False, without effect, if the receiving device does not exist, output is neither a device nor BRIDGE_FILTER, or there is
- * no room.
+ * Adds a static entry, or replaces the one for the same address and receiving device. Can be called any number of
+ * times after nf_init.
+ * False, without effect, if the receiving device does not exist, output is neither a device nor BRIDGE_FILTER, or
+ * there is no room.
  */
 VIGOR_API bool bridge_add_static(const struct bridge_static *entry);
 
