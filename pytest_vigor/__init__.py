@@ -1,0 +1,5 @@
+"""pytest-vigor: proves claims about network functions from their binaries."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
