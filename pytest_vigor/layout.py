@@ -13,6 +13,11 @@ from pytest_vigor.errors import LayoutError
 
 POINTER_BYTES = 8
 
+# Where a binary is put to be looked at, and where the functions that it imports are made out to be. Far apart, so that
+# an address's high part says what it belongs to.
+IMAGE_BASE = 0x4000_0000
+IMPORT_BASE = 0x7000_0000_0000
+
 
 @dataclass(frozen=True, slots=True)
 class Integer:

@@ -210,5 +210,5 @@ def _entry(function: Any, layouts: Layouts) -> Entry:
                 argument = layouts.place(target).type
                 if isinstance(argument, Struct):
                     return Entry(function.name, argument)
-    what = f"{where(function)}: {function.name} is an entry point that takes something else than one pointer to a struct"
+    what = f"{where(function)}: {function.name}, a way into the NF, does not take one pointer to a struct"
     raise HeaderError(what, "give it one such parameter, or declare it in the .c file if only the NF calls it")

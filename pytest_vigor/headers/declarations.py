@@ -109,7 +109,7 @@ class Layouts:
                 return Placed(self._enum(node), 4)
             case c_ast.Union():
                 remedy = "write one member for each meaning; only libVig's typed.h uses unions, to name types"
-                raise HeaderError(f"{where(node)}: a union cannot be read, since nothing says which member holds", remedy)
+                raise HeaderError(f"{where(node)}: nothing says which member of a union holds", remedy)
         raise HeaderError(f"{where(node)}: `{type(node).__name__}` has no layout", "use integers, arrays and structs")
 
     def spell(self, node: Any) -> str:
@@ -157,7 +157,7 @@ class Layouts:
         plain = _PLAIN.get(_canonical(node.names))
         if plain is None:
             spelled = " ".join(node.names)
-            raise HeaderError(f"{where(node)}: the type {spelled} has no place here", "use integers, arrays and structs")
+            raise HeaderError(f"{where(node)}: the type {spelled} is no integer", "use integers, arrays and structs")
         return Placed(plain, plain.size_bytes)
 
     def _array(self, node: Any) -> Placed:
