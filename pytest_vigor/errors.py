@@ -4,16 +4,20 @@ from __future__ import annotations
 
 
 class VigorError(Exception):
-    """A problem that the user can solve. `what` names the thing and its problem, `remedy` is one line on what to do."""
+    """A problem that the user can solve.
 
-    def __init__(self, what: str, remedy: str) -> None:
-        # Both go to Exception, so that the error survives pickling between pytest-xdist's processes.
-        super().__init__(what, remedy)
+    `what` names the thing and its problem, `remedy` is one line on what to do, `detail` is another program's output.
+    """
+
+    def __init__(self, what: str, remedy: str, detail: str = "") -> None:
+        # All go to Exception, so that the error survives pickling between pytest-xdist's processes.
+        super().__init__(what, remedy, detail)
         self.what = what
         self.remedy = remedy
+        self.detail = detail
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.remedy}"
+        return f"{self.what}: {self.remedy}" + (f"\n{self.detail}" if self.detail else "")
 
 
 class BinaryError(VigorError):
@@ -30,3 +34,7 @@ class BuildError(VigorError):
 
 class LayoutError(VigorError):
     """A description of C data, such as one from a cache, that makes no sense."""
+
+
+class ContractError(VigorError):
+    """A contract that contradicts another one, or that cannot be read."""
