@@ -1,0 +1,1 @@
+"""Exploration of machine code: the VEX interpreter and what drives it."""

@@ -1,0 +1,270 @@
+"""The operations of VEX, as functions of values: ``apply("Iop_Add64", (a, b))``.
+
+Only what compilers make of integer code is here. A value of type I1 is a Boolean; floating-point numbers do not exist
+except as the bits that are moved about. Anything else raises :class:`Unmodelled`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+from pytest_vigor import term
+from pytest_vigor.explore import vectors
+from pytest_vigor.explore.vex_division import as_quotient, as_remainder, divide_signed, divide_unsigned
+from pytest_vigor.explore.vex_unmodelled import Unmodelled
+from pytest_vigor.term import Bool, Term, Value, mask
+
+Operation: TypeAlias = Callable[..., Any]
+
+_WIDTHS = (8, 16, 32, 64)
+
+
+# ---- arithmetic -----------------------------------------------------------------------------------------------------
+
+
+def _add(width: int) -> Operation:
+    limit, add = mask(width), term.add
+
+    def operation(a: Value, b: Value) -> Value:
+        if type(a) is int and type(b) is int:
+            return (a + b) & limit
+        return as_remainder(width, add(width, a, b))
+
+    return operation
+
+
+def _sub(width: int) -> Operation:
+    limit, sub = mask(width), term.sub
+
+    def operation(a: Value, b: Value) -> Value:
+        if type(a) is int and type(b) is int:
+            return (a - b) & limit
+        return as_remainder(width, sub(width, a, b))
+
+    return operation
+
+
+def _multiply_wide(width: int, extend: Callable[[Value, int, int], Value], a: Value, b: Value) -> Value:
+    return term.mul(2 * width, extend(a, width, 2 * width), extend(b, width, 2 * width))
+
+
+def _high_half(width: int, a: Value) -> Value:
+    high = term.extract(a, width, width - 1, width // 2)
+    return high if type(high) is int else as_quotient(width // 2, high)
+
+
+def _shift(width: int, rule: Callable[[int, Value, Value], Value], a: Value, amount: Value) -> Value:
+    # The amount has 8 bits, the value may have more; VEX masks amounts before it shifts.
+    return rule(width, a, amount if type(amount) is int or width == 8 else term.zext(amount, 8, width))
+
+
+def _shr(width: int, a: Value, amount: Value) -> Value:
+    if type(a) is int and type(amount) is int:
+        return a >> amount
+    shifted = _shift(width, term.lshr, a, amount)
+    return shifted if type(shifted) is int else as_quotient(width, shifted)
+
+
+# ---- comparisons ----------------------------------------------------------------------------------------------------
+
+
+def _trailing_zeros(value: Value, width: int) -> int:
+    """How many low bits are zero by the look of it."""
+    if type(value) is int:
+        return (value & -value).bit_length() - 1 if value else width
+    assert isinstance(value, Term)
+    match value.op:
+        case "shl" if type(value.args[1]) is int:
+            return int(value.args[1])
+        case "add":
+            const, coeffs = value.data
+            return min(_trailing_zeros(c, width) for c in (const, *coeffs))
+        case "concat" if type(value.args[-1]) is int:
+            return min(_trailing_zeros(value.args[-1], value.data[-1]), int(value.data[-1]))
+    return 0
+
+
+def _without_zeros(value: Value, width: int, zeros: int) -> Value:
+    if type(value) is Term and value.op == "add":
+        const, coeffs = value.data
+        out, total = width - zeros, term.extract(const, width, width - 1, zeros)
+        for atom, coeff in zip(value.args, coeffs, strict=True):
+            total = term.add(out, total, term.scale(out, term.extract(atom, width, out - 1, 0), coeff >> zeros))
+        return total
+    return term.extract(value, width, width - 1, zeros)
+
+
+def _less(width: int, rule: Callable[[int, Value, Value], Bool], a: Value, b: Value) -> Bool:
+    """A comparison of numbers shifted to the top of a register is one of the narrower numbers."""
+    if type(a) is int and type(b) is int:
+        return rule(width, a, b)
+    zeros = min(_trailing_zeros(a, width), _trailing_zeros(b, width))
+    if zeros >= 32 or zeros in (16, 24):
+        zeros = min(zeros, width - 8) & ~7
+        return rule(width - zeros, _without_zeros(a, width, zeros), _without_zeros(b, width, zeros))
+    return rule(width, a, b)
+
+
+def truth(value: Value, width: int) -> Bool:
+    """The lowest bit of a value as a Boolean."""
+    if type(value) is int:
+        return value & 1 == 1
+    assert isinstance(value, Term)
+    if value.op == "ite" and value.args[1:] == (1, 0):
+        return value.args[0]  # type: ignore[no-any-return]
+    low = term.extract(value, width, 0, 0)
+    if type(low) is Term and low.op == "extract" and low.data[0] == low.args[0].width - 1:
+        return term.slt(low.args[0].width, low.args[0], 0)
+    return term.eq(1, low, 1)
+
+
+def _not_equal_zero(width: int, a: Value) -> Bool:
+    return a != 0 if type(a) is int else term.ne(width, a, 0)
+
+
+# ---- joining and splitting ------------------------------------------------------------------------------------------
+
+
+def _join(width: int, high: Value, low: Value) -> Value:
+    """Two halves; a high half that only repeats the sign is a sign extension (``cdq``, ``cqo``)."""
+    if type(high) is int and type(low) is int:
+        return high << width | low
+    if type(high) is Term and type(low) is Term and high is term.ashr(width, low, width - 1):
+        return term.sext(low, width, 2 * width)
+    return term.concat([(width, high), (width, low)])
+
+
+def _low(width: int, out: int, a: Value) -> Value:
+    if type(a) is int:
+        return a & mask(out)
+    if a.op == "shl" and type(a.args[1]) is int:  # type: ignore[union-attr]
+        # A product stays one, where term.extract cuts it into pieces: lea computes 8*q - q in 64 bits to use 32.
+        return term.shl(out, _low(width, out, a.args[0]), a.args[1])  # type: ignore[union-attr]
+    return term.extract(a, width, out - 1, 0)
+
+
+def _wider(width: int, out: int, a: Value) -> Value:
+    return a if type(a) is int else term.zext(a, width, out)
+
+
+def _signed_bit(width: int, a: Bool) -> Value:
+    return term.ite(width, a, mask(width), 0)  # type: ignore[no-any-return]
+
+
+# ---- counting bits --------------------------------------------------------------------------------------------------
+
+
+def _count_leading(width: int, a: Value) -> Value:
+    if type(a) is int:
+        return width - a.bit_length()
+    count: Value = width
+    for position in range(width):
+        count = term.ite(width, term.eq(1, term.extract(a, width, position, position), 1), width - 1 - position, count)
+    return count
+
+
+def _count_trailing(width: int, a: Value) -> Value:
+    if type(a) is int:
+        return (a & -a).bit_length() - 1 if a else width
+    count: Value = width
+    for position in range(width - 1, -1, -1):
+        count = term.ite(width, term.eq(1, term.extract(a, width, position, position), 1), position, count)
+    return count
+
+
+def _count_ones(width: int, a: Value) -> Value:
+    if type(a) is int:
+        return a.bit_count()
+    count: Value = 0
+    for position in range(width):
+        count = term.add(width, count, term.zext(term.extract(a, width, position, position), 1, width))
+    return count
+
+
+# ---- division -------------------------------------------------------------------------------------------------------
+
+
+def _divide_modulo(
+    width: int, rule: Callable[[int, int, Value, Value], tuple[Value, Value]], a: Value, b: Value
+) -> Value:
+    """Remainder and quotient side by side, as ``div`` leaves them."""
+    quotient, remainder = rule(2 * width, width, a, b)
+    return term.concat([(width, remainder), (width, quotient)])
+
+
+def _scalar() -> dict[str, Operation]:
+    table: dict[str, Operation] = {}
+    for w in _WIDTHS:
+        table[f"Add{w}"], table[f"Sub{w}"] = _add(w), _sub(w)
+        table[f"Mul{w}"] = partial(term.mul, w)
+        table[f"And{w}"], table[f"Or{w}"] = partial(term.band, w), partial(term.bor, w)
+        table[f"Xor{w}"], table[f"Not{w}"] = partial(term.bxor, w), partial(term.bnot, w)
+        table[f"Shl{w}"], table[f"Sar{w}"] = partial(_shift, w, term.shl), partial(_shift, w, term.ashr)
+        table[f"Shr{w}"] = partial(_shr, w)
+        for prefix in ("", "Cas", "Exp"):
+            table[f"{prefix}CmpEQ{w}"], table[f"{prefix}CmpNE{w}"] = partial(term.eq, w), partial(term.ne, w)
+        table[f"CmpNEZ{w}"] = partial(_not_equal_zero, w)
+        table[f"MullU{w}"] = partial(_multiply_wide, w, term.zext)
+        table[f"MullS{w}"] = partial(_multiply_wide, w, term.sext)
+        table[f"1Uto{w}"], table[f"1Sto{w}"] = partial(_bit_of, w), partial(_signed_bit, w)
+        table[f"{w}to1"] = partial(_truth_of, w)
+        for out in _WIDTHS:
+            if out > w:
+                table[f"{w}Uto{out}"] = partial(_wider, w, out)
+                table[f"{w}Sto{out}"] = partial(_sext_to, w, out)
+                table[f"{out}to{w}"] = partial(_low, out, w)
+    for w in (32, 64):
+        table[f"CmpLT{w}U"], table[f"CmpLE{w}U"] = partial(_less, w, term.ult), partial(_less, w, term.ule)
+        table[f"CmpLT{w}S"], table[f"CmpLE{w}S"] = partial(_less, w, term.slt), partial(_less, w, term.sle)
+        table[f"Clz{w}"] = table[f"ClzNat{w}"] = partial(_count_leading, w)
+        table[f"Ctz{w}"] = table[f"CtzNat{w}"] = partial(_count_trailing, w)
+        table[f"PopCount{w}"] = partial(_count_ones, w)
+        table[f"DivU{w}"] = lambda a, b, w=w: divide_unsigned(w, w, a, b)[0]
+        table[f"DivS{w}"] = lambda a, b, w=w: divide_signed(w, w, a, b)[0]
+    for w in (16, 32, 64, 128):
+        table[f"{w}HIto{w // 2}"] = partial(_high_half, w)
+        table[f"{w // 2}HLto{w}"] = partial(_join, w // 2)
+    table["128to64"] = partial(_low, 128, 64)
+    for name, rule in (("U", divide_unsigned), ("S", divide_signed)):
+        table[f"DivMod{name}64to32"] = partial(_divide_modulo, 32, rule)
+        table[f"DivMod{name}128to64"] = partial(_divide_modulo, 64, rule)
+    table["And1"], table["Or1"], table["Not1"] = term.land, term.lor, term.lnot
+    for name in ("ReinterpI64asF64", "ReinterpF64asI64", "ReinterpI32asF32", "ReinterpF32asI32"):
+        table[name] = _same
+    return table
+
+
+def _bit_of(width: int, a: Bool) -> Value:
+    return term.bit(a, width)
+
+
+def _truth_of(width: int, a: Value) -> Bool:
+    return truth(a, width)
+
+
+def _sext_to(width: int, out: int, a: Value) -> Value:
+    return term.sext(a, width, out)
+
+
+def _same(a: Value) -> Value:
+    return a
+
+
+_OPERATIONS: dict[str, Operation] = {
+    f"Iop_{name}": rule for table in (_scalar(), vectors.operations()) for name, rule in table.items()
+}
+
+
+def operation(name: str) -> Operation:
+    """The function that a VEX operation is."""
+    found = _OPERATIONS.get(name)
+    if found is None:
+        raise Unmodelled(f"VEX operation {name}")
+    return found
+
+
+def apply(name: str, args: Sequence[Any]) -> Any:
+    """A VEX operation applied to values; ``name`` as VEX writes it, with ``Iop_``."""
+    return operation(name)(*args)
