@@ -175,7 +175,7 @@ def test_missing_c_library_says_what_to_install(own: Path) -> None:
 
 
 def test_missing_source_is_named(own: Path) -> None:
-    with pytest.raises(BuildError, match="gone.c is not there"):
+    with pytest.raises(BuildError, match=r"gone\.c is not there"):
         build_nf([own / "gone.c"], own / "own.so")
 
 

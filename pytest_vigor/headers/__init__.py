@@ -182,8 +182,8 @@ def _refuse_padding(key: Type, name: str, place: str) -> None:
         return
     start, end = holes[0]
     of = f"struct {key.name}" if isinstance(key, Struct) and key.name else f"the key of {name}"
-    bytes_ = f"byte {start}" if end == start + 1 else f"bytes {start} to {end - 1}"
-    what = f"{place}: {name} is keyed by {of}, whose {bytes_} are padding, which nobody initialises"
+    hole = f"byte {start} is" if end == start + 1 else f"bytes {start} to {end - 1} are"
+    what = f"{place}: {name} is keyed by {of}, whose {hole} padding, which nobody initialises"
     raise HeaderError(what, "order its members by size, add members for the gaps, or mark it __attribute__((packed))")
 
 

@@ -42,6 +42,7 @@ class Declared:
 
     typedefs: dict[str, Any]
     structs: dict[str, Any]
+    enums: dict[str, Any]
     enumerators: dict[str, Any]
     functions: tuple[Any, ...]
 
@@ -50,7 +51,7 @@ def gather(ast: Any) -> Declared:
     """All declarations, those nested in others included: C gives every tag the whole file."""
     from pycparser import c_ast
 
-    declared = Declared({}, {}, {}, tuple(node for node in ast.ext if _is_function(node, c_ast)))
+    declared = Declared({}, {}, {}, {}, tuple(node for node in ast.ext if _is_function(node, c_ast)))
     waiting = list(ast.ext)[::-1]
     while waiting:
         node = waiting.pop()
@@ -59,6 +60,8 @@ def gather(ast: Any) -> Declared:
                 declared.typedefs[node.name] = node.type
             case c_ast.Struct(name=str(name)) if node.decls is not None:
                 declared.structs[name] = node
+            case c_ast.Enum(name=str(name)) if node.values is not None:
+                declared.enums[name] = node
             case c_ast.EnumeratorList():
                 previous = None
                 for enumerator in node.enumerators:
@@ -176,8 +179,10 @@ class Layouts:
     def _enum(self, node: Any) -> Integer:
         from pytest_vigor.headers.constants import enumerator_value
 
-        listed = node.values.enumerators if node.values is not None else ()
-        values = [enumerator_value(enumerator.name, self) for enumerator in listed]
+        node = self.declared.enums.get(node.name, node)
+        if node.values is None:
+            raise HeaderError(f"{where(node)}: enum {node.name} is declared without its values", "declare them here")
+        values = [enumerator_value(enumerator.name, self) for enumerator in node.values.enumerators]
         if any(not -(2**31) <= value < 2**32 for value in values):
             raise HeaderError(f"{where(node)}: an enum whose values do not fit in an int", "use #define instead")
         return Integer(4, signed=any(value < 0 for value in values))
