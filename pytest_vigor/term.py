@@ -121,12 +121,13 @@ def _sum(width: int, const: int, atoms: dict[Term, int]) -> Value:
         atom, coeff = live[0]
         test, yes, no = atom.args
         if type(yes) is int and type(no) is int:
-            return ite(width, test, (const + coeff * yes) & mask(width), (const + coeff * no) & mask(width))
+            ends = (const + coeff * yes) & mask(width), (const + coeff * no) & mask(width)
+            return ite(width, test, *ends)  # type: ignore[no-any-return]
     low = high = signed(const, width)
     for atom, coeff in live:
         factor = signed(coeff, width)
-        ends = factor * atom.lo, factor * atom.hi
-        low, high = low + min(ends), high + max(ends)
+        reach = factor * atom.lo, factor * atom.hi
+        low, high = low + min(reach), high + max(reach)
     lo, hi = (low, high) if low >= 0 and high <= mask(width) else (0, mask(width))
     if lo == 0 and hi == mask(width) and signed(const, width) < 0:  # the constant may be meant as unsigned
         low, high = low + (1 << width), high + (1 << width)
@@ -325,7 +326,7 @@ def extract(value: Value, width: int, hi: int, lo: int) -> Value:
     if op == "ite":
         test, yes, no = value.args
         if type(yes) is int or type(no) is int:
-            return ite(out, test, extract(yes, width, hi, lo), extract(no, width, hi, lo))
+            return ite(out, test, extract(yes, width, hi, lo), extract(no, width, hi, lo))  # type: ignore[no-any-return]
     if op == "sext":
         inner = value.args[0]
         if hi < inner.width:
@@ -354,7 +355,7 @@ def zext(value: Value, width: int, to: int) -> Value:
     if value.op == "zext":
         return zext(value.args[0], value.args[0].width, to)
     if value.op == "ite" and type(value.args[1]) is int and type(value.args[2]) is int:
-        return ite(to, *value.args)
+        return ite(to, *value.args)  # type: ignore[no-any-return]
     return _make("zext", to, (value,), None, value.lo, value.hi)
 
 
@@ -368,7 +369,7 @@ def sext(value: Value, width: int, to: int) -> Value:
         return zext(value, width, to)
     if value.op == "ite" and type(value.args[1]) is int and type(value.args[2]) is int:
         test, yes, no = value.args
-        return ite(to, test, sext(yes, width, to), sext(no, width, to))
+        return ite(to, test, sext(yes, width, to), sext(no, width, to))  # type: ignore[no-any-return]
     if value.op == "sext":
         return sext(value.args[0], value.args[0].width, to)
     return _make("sext", to, (value,))
@@ -394,7 +395,7 @@ def _lift(
         if type(x) is Term and x.op == "ite" and type(y) is int and type(x.args[1]) is int and type(x.args[2]) is int:
             test, yes, no = x.args
             pairs = ((y, yes), (y, no)) if swap else ((yes, y), (no, y))
-            return ite(width, test, operation(width, *pairs[0]), operation(width, *pairs[1]))
+            return ite(width, test, operation(width, *pairs[0]), operation(width, *pairs[1]))  # type: ignore[no-any-return]
     return None
 
 
@@ -555,7 +556,20 @@ def land(*args: Bool) -> Bool:
 
 
 def lor(*args: Bool) -> Bool:
-    return _junction("lor", False, args)
+    """Disjunction; ``a or (not a and b)`` becomes ``a or b``, as the branches of ``||`` make it."""
+    whole = _junction("lor", False, args)
+    if not isinstance(whole, Term) or whole.op != "lor" or not any(a.op == "land" for a in whole.args):
+        return whole
+    others = {t.uid for t in whole.args}
+    parts: list[Bool] = []
+    for a in whole.args:
+        if a.op == "land":
+            kept = [c for c in a.args if not (isinstance(n := lnot(c), Term) and n.uid in others)]
+            a = land(*kept) if len(kept) < len(a.args) else a
+        parts.append(a)
+    if all(x is y for x, y in zip(parts, whole.args, strict=True)):
+        return whole
+    return lor(*parts)
 
 
 def _junction(op: str, unit: bool, args: tuple[Bool, ...]) -> Bool:
@@ -569,7 +583,7 @@ def _junction(op: str, unit: bool, args: tuple[Bool, ...]) -> Bool:
         else:
             flat[a] = None
     for a in flat:
-        if a.op == "lnot" and a.args[0] in flat:
+        if lnot(a) in flat:
             return not unit
     if not flat:
         return unit

@@ -1,0 +1,107 @@
+"""Joining paths that differ only in how they got to one place: ``a || b || c`` is one branch, not three."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_vigor import term as t
+from pytest_vigor.behaviour import Assume, Node, Oblige
+from pytest_vigor.explore.memory import REGION_BASE
+from pytest_vigor.explore.path import Condition, PathState
+from pytest_vigor.explore.vex_registers import FLAG_SLOTS
+from pytest_vigor.term import Bool, Term
+
+
+def merge(a: PathState, b: PathState) -> PathState | None:
+    """One path for two at the same address, or None where they differ in more than branches and registers."""
+    if a.calls != b.calls or a.loans != b.loans or a.handles != b.handles or a.made != b.made:
+        return None
+    if any(a.ghosts[name] is not b.ghosts[name] for name in a.ghosts) or a.memory_state() != b.memory_state():
+        return None
+    common = _common(a.node, b.node)
+    left, right = _since(a.node, common), _since(b.node, common)
+    if left is None or right is None:
+        return None
+    before = _common(a.condition, b.condition)
+    a_holds, b_holds = _conjunction(a.condition, before), _conjunction(b.condition, before)
+    slots = _slots(a, b, a_holds)
+    if slots is None:
+        return None
+    out = a.fork()
+    out.registers.slots[:] = slots
+    out.node = common
+    for events in (left, right):
+        so_far: Bool = True
+        for event in events:
+            if isinstance(event, Oblige):
+                guarded = t.implies(so_far, event.condition)
+                out.record(Oblige(guarded, event.kind, event.detail, event.where))
+            else:
+                so_far = t.land(so_far, event.condition)
+    assumed = t.lor(_assumed(left), _assumed(right))
+    if assumed is not True:
+        out.record(Assume(assumed, a.where))
+    out.condition = before
+    out.known = {uid: True for uid in a.known if uid in b.known}
+    out.bounds = {uid: (min(lo, b.bounds[uid][0]), max(hi, b.bounds[uid][1]))
+                  for uid, (lo, hi) in a.bounds.items() if uid in b.bounds}  # fmt: skip
+    out.hold(t.lor(a_holds, b_holds))
+    out.visits = {at: max(a.visits.get(at, 0), b.visits.get(at, 0)) for at in {**a.visits, **b.visits}}
+    out.seen = {**a.seen, **b.seen}
+    out.blocks = (*a.blocks, *(at for at in b.blocks if at not in a.blocks))
+    return out
+
+
+def _common(a: Any, b: Any) -> Any:
+    """The last element that two lists share."""
+    while a is not b:
+        if a is None or b is None:
+            return None
+        if a.depth >= b.depth:
+            a = a.before
+        else:
+            b = b.before
+    return a
+
+
+def _since(node: Node | None, common: Node | None) -> list[Assume | Oblige] | None:
+    """The events after a node, oldest first; None if one is a call."""
+    out: list[Assume | Oblige] = []
+    while node is not common:
+        assert node is not None
+        if not isinstance(node.event, Assume | Oblige):
+            return None
+        out.append(node.event)
+        node = node.before
+    out.reverse()
+    return out
+
+
+def _assumed(events: list[Assume | Oblige]) -> Bool:
+    return t.land(*(event.condition for event in events if isinstance(event, Assume)))
+
+
+def _conjunction(condition: Condition | None, before: Condition | None) -> Bool:
+    parts: list[Term] = []
+    while condition is not before:
+        assert condition is not None
+        parts.append(condition.condition)
+        condition = condition.before
+    return t.land(*parts)
+
+
+def _slots(a: PathState, b: PathState, a_holds: Bool) -> list[Any] | None:
+    out: list[Any] = []
+    for slot, (x, y) in enumerate(zip(a.registers.slots, b.registers.slots, strict=True)):
+        if x is y or (isinstance(x, int) and isinstance(y, int) and x == y):
+            out.append(x)
+        elif slot in FLAG_SLOTS:
+            # Flags do not live from one block to the next where paths meet; if they did, no condition could be made of
+            # this, and the path would be given up.
+            out.append(t.var("the flags of two paths", 64))
+        elif any(isinstance(v, int) and v >= REGION_BASE for v in (x, y)):
+            return None
+        else:
+            width = x.width if isinstance(x, Term) else y.width if isinstance(y, Term) else 64
+            out.append(t.ite(width, a_holds, x, y))
+    return out

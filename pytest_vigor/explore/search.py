@@ -1,0 +1,224 @@
+"""Depth-first search through an entry point: runs blocks, forks where the input decides, asks the solver what can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import process_time
+
+from pytest_vigor import term as t
+from pytest_vigor.behaviour import Path
+from pytest_vigor.binary import Binary
+from pytest_vigor.explore.block import Branch, Jump, Split, run
+from pytest_vigor.explore.lift import Lifter
+from pytest_vigor.explore.memory import Failed, Stop
+from pytest_vigor.explore.merge import merge
+from pytest_vigor.explore.order import reverse_postorder
+from pytest_vigor.explore.path import Condition, PathState
+from pytest_vigor.explore.vex_unmodelled import Unmodelled
+from pytest_vigor.ghost.facts import Facts
+from pytest_vigor.smt import Sat, Solver, Unsat
+from pytest_vigor.term import Bool, Term
+
+EXIT = 0x6FFF_0000_0000  #: where an entry point returns to
+LOOP_BUDGET = 600  #: visits to one block on one path
+PATH_LIMIT = 20_000
+JUMP_LIMIT = 64
+
+Finish = Callable[[PathState], list[Path]]
+CallImport = Callable[[PathState, str], list[PathState]]
+
+
+class Search:
+    """Explores the paths of one entry point after another over shared code, facts and solver."""
+
+    def __init__(
+        self, binary: Binary, facts: Facts, cpu_seconds: float, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        self.binary, self.facts = binary, facts
+        self.lifter = Lifter(self._code)
+        self.solver = Solver()
+        self.trivial_obligations = 0
+        self.cpu_seconds, self._start = cpu_seconds, process_time()
+        self._stack: list[tuple[Condition, int]] = []
+        self._facts_asserted = 0
+        self._progress = progress
+        self._paths_found = 0
+        self._ranks: dict[int, int] = {}
+
+    def _code(self, address: int, size_bytes: int) -> bytes:
+        segment = self.binary.segment(address)
+        if segment is None or not segment.executable:
+            return b""
+        return self.binary.read(address, min(size_bytes, segment.end - address))
+
+    # ---- asking
+
+    def _sync(self, path: PathState) -> None:
+        """Makes the solver's stack that of the path."""
+        chain: list[Condition] = []
+        node = path.condition
+        while node is not None and not (
+            node.depth <= len(self._stack) and self._stack[node.depth - 1][0] is node
+        ):
+            chain.append(node)
+            node = node.before
+        keep = node.depth if node is not None else 0
+        if len(self._stack) > keep:
+            self.solver.pop(len(self._stack) - keep)
+            self._facts_asserted = self._stack[keep][1]
+            del self._stack[keep:]
+        for each in reversed(chain):
+            self._stack.append((each, self._facts_asserted))
+            self.solver.push()
+            self.solver.add(each.condition)
+        known = self.facts.known
+        while self._facts_asserted < len(known):
+            self.solver.add(known[self._facts_asserted])
+            self._facts_asserted += 1
+
+    def possible(self, path: PathState, *conditions: Bool) -> bool:
+        open_conditions: list[Bool] = []
+        for condition in conditions:
+            decided = path.decided(condition)
+            if decided is False:
+                return False
+            if decided is None:
+                open_conditions.append(condition)
+        self._check_budget()
+        self._sync(path)
+        return not isinstance(self.solver.check(*open_conditions), Unsat)
+
+    def values(self, path: PathState, value: Term, limit: int) -> list[int]:
+        found: list[int] = []
+        self._sync(path)
+        while True:
+            others = [t.ne(value.width, value, each) for each in found]
+            answer = self.solver.check(*others)
+            if isinstance(answer, Unsat):
+                return found
+            if not isinstance(answer, Sat) or len(found) == limit:
+                raise Stop(f"a value with more than {len(found)} possibilities decides where to go: {t.show(value)}")
+            found.append(int(answer.value(value)))
+
+    def _check_budget(self) -> None:
+        if process_time() - self._start > self.cpu_seconds:
+            raise Stop(f"the budget of {self.cpu_seconds:g} CPU seconds for exploring is used up", "budget")
+
+    # ---- searching
+
+    def paths(self, start: PathState, address: int, call: CallImport, finish: Finish) -> list[Path]:
+        """All paths from a state at an address to the entry point's return."""
+        out: list[Path] = []
+        self._ranks = reverse_postorder(self.lifter, address)
+        work: list[tuple[PathState, int, object]] = [(start, address, None)]
+        while work:
+            path, address, cursor = self._next(work)
+            try:
+                if len(out) >= PATH_LIMIT:
+                    raise Stop(f"more than {PATH_LIMIT} paths", "budget")
+                self._run(path, address, cursor, work, call, finish, out)
+            except Failed:
+                out.append(_ended(path, "failed"))
+            except Stop as stop:
+                out.append(_ended(path, "stuck", stop.reason, stop.kind))
+            except Unmodelled as unmodelled:
+                out.append(_ended(path, "stuck", str(unmodelled), "unmodelled"))
+            if self._progress is not None and len(out) != self._paths_found:
+                self._paths_found = len(out)
+                self._progress(len(out), len(work))
+        return out
+
+    def _next(self, work: list[tuple[PathState, int, object]]) -> tuple[PathState, int, object]:
+        """The path that is least far, joined with those that wait at the same place."""
+        last = len(self._ranks)
+        chosen = min(
+            range(len(work)),
+            key=lambda k: (work[k][2] is None, self._ranks.get(work[k][1], last), -k),
+        )
+        path, address, cursor = work.pop(chosen)
+        if cursor is not None:
+            return path, address, cursor
+        for k in range(len(work) - 1, -1, -1):
+            if work[k][1] == address and work[k][2] is None:
+                merged = merge(path, work[k][0])
+                if merged is not None:
+                    path = merged
+                    del work[k]
+        return path, address, None
+
+    def _run(
+        self, path: PathState, address: int, cursor: object, work: list[tuple[PathState, int, object]],
+        call: CallImport, finish: Finish, out: list[Path],
+    ) -> None:  # fmt: skip
+        while True:
+            if address == EXIT:
+                out.extend(finish(path))
+                return
+            name = self.binary.imports.get(address)
+            if name is not None:
+                back = path.memory.load(path.registers.read("rsp"), 8, path.where)
+                path.registers.write("rsp", t.add(64, path.registers.read("rsp"), 8))
+                after = call(path, name)
+                if not isinstance(back, int):
+                    raise Stop(f"the return address of a call to {name} is overwritten", "jump")
+                work.extend((each, back, None) for each in after)
+                return
+            if not self.binary.executable(address):
+                path.oblige(False, "jump", path.where, f"jump to {address:#x}, where there is no code")
+            if cursor is None:
+                path.circles(address, LOOP_BUDGET)
+            path.where = address
+            block = self.lifter.block(address)
+            match run(block, cursor, path.registers, path.memory):  # type: ignore[arg-type]
+                case Jump(target, kind):
+                    cursor = None
+                    if kind not in ("Ijk_Boring", "Ijk_Call", "Ijk_Ret"):
+                        raise Stop(_trap(kind), "crash" if kind.startswith("Ijk_Sig") else "unmodelled")
+                    if isinstance(target, int):
+                        if work:  # others may meet this one there
+                            work.append((path, target, None))
+                            return
+                        address = target
+                        continue
+                    path.initialised(target, path.where, "the target of a jump")
+                    for each in self.values(path, target, JUMP_LIMIT):
+                        fork = path.fork()
+                        fork.assume(t.eq(64, target, each), path.where)
+                        work.append((fork, each, None))
+                    return
+                case Branch(condition, taken, kind, rest):
+                    if not kind.startswith(("Ijk_Boring", "Ijk_Call", "Ijk_Ret")):
+                        raise Stop(_trap(kind))
+                    self._fork(path, condition, (taken, None), (address, rest), work)
+                    return
+                case Split(condition, yes, no):
+                    self._fork(path, condition, (address, yes), (address, no), work)
+                    return
+
+    def _fork(
+        self, path: PathState, condition: Term, yes: tuple[int, object], no: tuple[int, object],
+        work: list[tuple[PathState, int, object]],
+    ) -> None:  # fmt: skip
+        path.initialised(condition, path.where, "a branch")
+        sides: list[tuple[Bool, tuple[int, object]]] = []
+        for side, target in ((condition, yes), (t.lnot(condition), no)):
+            if self.possible(path, side):
+                sides.append((side, target))
+        if not sides:
+            raise Failed
+        forks = [path.fork() for _ in sides[1:]] + [path]
+        for fork, (side, (address, cursor)) in zip(forks, sides, strict=True):
+            fork.assume(side, path.where)
+            work.append((fork, address, cursor))
+
+
+def _ended(path: PathState, ending: str, reason: str = "", kind: str = "") -> Path:
+    return Path(path.node, ending, blocks=path.blocks, reason=reason, kind=kind, where=path.where)
+
+
+def _trap(kind: str) -> str:
+    if kind.startswith("Ijk_Sys"):
+        return "a system call"
+    if kind.startswith("Ijk_Sig"):
+        return f"an instruction that traps ({kind.removeprefix('Ijk_')})"
+    return f"an instruction that has no model ({kind.removeprefix('Ijk_')})"

@@ -1,0 +1,71 @@
+"""The content of a frame: unknown bytes, and what was written over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_vigor import term as t
+from pytest_vigor.term import Value
+
+OFFSET_BITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """``size_bytes`` bytes at an offset; ``value`` is their little-endian number."""
+
+    offset: Value
+    size_bytes: int
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame's bytes. ``symbol`` names the unknown content, an uninterpreted function of the offset; ``content`` is
+    the known content instead, where the frame is a plain one."""
+
+    symbol: str
+    writes: tuple[Write, ...] = ()
+    content: bytes | None = None
+
+    def write(self, offset: Value, size_bytes: int, value: Value) -> Frame:
+        """The frame after a write, which must lie within its length."""
+        return Frame(self.symbol, (*self.writes, Write(offset, size_bytes, value)), self.content)
+
+    def byte(self, offset: Value) -> Value:
+        """The byte at an offset, which must lie within its length."""
+        return self._byte(offset, len(self.writes))
+
+    def _byte(self, offset: Value, count: int) -> Value:
+        for position in range(count - 1, -1, -1):
+            write = self.writes[position]
+            distance = t.sub(OFFSET_BITS, offset, write.offset)
+            if isinstance(distance, int):
+                if distance < write.size_bytes:
+                    return t.extract(write.value, 8 * write.size_bytes, 8 * distance + 7, 8 * distance)
+                continue
+            low, high = t.bounds(distance)
+            if low >= write.size_bytes:
+                continue
+            out = self._byte(offset, position)
+            for k in range(write.size_bytes):
+                if low <= k <= high:
+                    part = t.extract(write.value, 8 * write.size_bytes, 8 * k + 7, 8 * k)
+                    out = t.ite(8, t.eq(OFFSET_BITS, distance, k), part, out)
+            return out
+        if self.content is not None:
+            if isinstance(offset, int):
+                return self.content[offset] if offset < len(self.content) else 0
+            out = 0
+            for k, value in enumerate(self.content):
+                out = t.ite(8, t.eq(OFFSET_BITS, offset, k), value, out)
+            return out
+        return t.app(self.symbol, 8, (OFFSET_BITS, offset))
+
+    def read(self, offset: Value, size_bytes: int) -> Value:
+        """Some bytes as a little-endian number."""
+        return t.concat([(8, self.byte(t.add(OFFSET_BITS, offset, i))) for i in reversed(range(size_bytes))])
+
+    def read_big_endian(self, offset: Value, size_bytes: int) -> Value:
+        """Some bytes in network order."""
+        return t.concat([(8, self.byte(t.add(OFFSET_BITS, offset, i))) for i in range(size_bytes)])

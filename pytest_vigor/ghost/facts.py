@@ -1,0 +1,110 @@
+"""What is known of base states, without quantifiers: universal facts are instantiated at the terms that are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, Protocol
+
+from pytest_vigor import term as t
+from pytest_vigor.term import Bool, Value
+
+Predicate = Callable[[Any], Bool]
+Extent = Callable[[], Iterable[int]]
+
+
+class Knowledge(Protocol):
+    """How a ghost value learns about its base, and says what holds of all indices or keys."""
+
+    def touch(self, domain: str, value: Value) -> None:
+        """Says that a base is read at this index or key."""
+
+    def fact(self, condition: Bool) -> None:
+        """Adds something that holds in every state."""
+
+    def universal(self, domain: str, predicate: Predicate) -> None:
+        """Adds something that holds at every index or key of a domain."""
+
+    def forall(
+        self, identity: Hashable, domain: str, width: int, predicate: Predicate, extent: Extent
+    ) -> Bool:
+        """Whether a predicate holds at every index or key; ``extent`` lists them where the state is plain."""
+
+    def fresh(self, name: str, width: int, identity: Hashable) -> Value:
+        """A value about which nothing is known but what is then added."""
+
+
+class Facts:
+    """Knowledge about symbolic states.
+
+    ``known`` grows as states are read; whoever asks the solver asserts what was added since. Each entry is true of
+    every state (a Skolem constant is defined by it), so asserting more than needed is sound, and instantiating
+    universals at too few terms only ever weakens what is known: it may cost a proof, never make one.
+    """
+
+    def __init__(self) -> None:
+        self.known: list[Bool] = []
+        self._touched: dict[str, dict[Value, None]] = {}
+        self._universals: dict[str, list[Predicate]] = {}
+        self._foralls: dict[Hashable, Bool] = {}
+        self._fresh: dict[Hashable, Value] = {}
+
+    def fact(self, condition: Bool) -> None:
+        if condition is not True:
+            self.known.append(condition)
+
+    def touch(self, domain: str, value: Value) -> None:
+        touched = self._touched.setdefault(domain, {})
+        if value not in touched:
+            touched[value] = None
+            for predicate in list(self._universals.get(domain, ())):
+                self.fact(predicate(value))
+
+    def universal(self, domain: str, predicate: Predicate) -> None:
+        self._universals.setdefault(domain, []).append(predicate)
+        for value in list(self._touched.get(domain, ())):
+            self.fact(predicate(value))
+
+    def forall(
+        self, identity: Hashable, domain: str, width: int, predicate: Predicate, extent: Extent
+    ) -> Bool:
+        found = self._foralls.get(identity)
+        if found is None:
+            number = len(self._foralls)
+            holds = t.var(f"forall.{number}", 0)
+            witness = t.var(f"witness.{number}", width)
+            self._foralls[identity] = found = holds
+            self.touch(domain, witness)
+            self.fact(t.lor(holds, t.lnot(predicate(witness))))
+            self.universal(domain, lambda value: t.implies(holds, predicate(value)))
+        return found
+
+    def fresh(self, name: str, width: int, identity: Hashable) -> Value:
+        found = self._fresh.get(identity)
+        if found is None:
+            found = self._fresh[identity] = t.var(f"{name}.{len(self._fresh)}", width)
+        return found
+
+    def touched(self, domain: str) -> tuple[Value, ...]:
+        """Where the base has been read."""
+        return tuple(self._touched.get(domain, ()))
+
+
+class Plain:
+    """Knowledge about plain values: the base tells, and whatever is asked is computed."""
+
+    def touch(self, domain: str, value: Value) -> None:
+        """Nothing to learn."""
+
+    def fact(self, condition: Bool) -> None:
+        """Nothing to learn."""
+
+    def universal(self, domain: str, predicate: Predicate) -> None:
+        """Nothing to learn."""
+
+    def forall(
+        self, identity: Hashable, domain: str, width: int, predicate: Predicate, extent: Extent
+    ) -> Bool:
+        return all(predicate(value) is True for value in extent())
+
+    def fresh(self, name: str, width: int, identity: Hashable) -> Value:
+        raise LookupError(f"{name} is not determined by plain values")

@@ -1,0 +1,151 @@
+"""C data as properties see it: numbers in host order, records with named fields, built from and turned into memory.
+
+The bits of a value are those of its memory read as one little-endian number: byte 0 is the lowest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pytest_vigor import term as t
+from pytest_vigor.layout import Array, Bytes, Field, Integer, Pointer, Struct, Type, collapse
+from pytest_vigor.number import AnyValue, Number, Run, Truth, condition, fit, number, truth
+from pytest_vigor.term import Value
+
+
+class Record:
+    """The fields of a struct, as attributes. Equal to another record, or to a mapping or tuple of its fields."""
+
+    __slots__ = ("_fields", "_run", "_type")
+
+    def __init__(self, run: Run, struct: Struct, fields: dict[str, Any]) -> None:
+        self._run, self._type, self._fields = run, struct, fields
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._fields[name]
+        except KeyError:
+            raise AttributeError(
+                f"struct {self._type.name} has no field {name!r}; it has {', '.join(self._fields)}"
+            ) from None
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._fields.values())
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Names and values, in the order of declaration."""
+        return iter(self._fields.items())
+
+    def __eq__(self, other: object) -> Any:
+        if isinstance(other, AnyValue):
+            return True
+        if isinstance(other, Record):
+            other = dict(other.items())
+        if isinstance(other, tuple | list):
+            other = dict(zip(self._fields, other, strict=True))
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        unknown = set(other) - set(self._fields)
+        if unknown:
+            raise AttributeError(f"struct {self._type.name} has no field {', '.join(sorted(unknown))}")
+        return truth(self._run, t.land(*(condition(self._fields[name] == other[name]) for name in other)))
+
+    def with_(self, **changes: Any) -> Record:
+        """A copy with some fields changed."""
+        unknown = set(changes) - set(self._fields)
+        if unknown:
+            raise AttributeError(f"struct {self._type.name} has no field {', '.join(sorted(unknown))}")
+        return Record(self._run, self._type, {**self._fields, **changes})
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{self._type.name}({', '.join(f'{name}={value!r}' for name, value in self._fields.items())})"
+
+
+def swap_bytes(value: Value, count: int) -> Value:
+    """The bytes of a value in the other order."""
+    return t.concat([(8, t.extract(value, 8 * count, 8 * i + 7, 8 * i)) for i in range(count)])
+
+
+def decode(run: Run, of: Type, bits: Value) -> Any:
+    """What a property sees of memory with these bits."""
+    match of:
+        case Integer(size_bytes, signed, big_endian):
+            bits = swap_bytes(bits, size_bytes) if big_endian else bits
+            return number(run, bits, 8 * size_bytes, signed)
+        case Bytes(count):
+            return number(run, swap_bytes(bits, count), 8 * count)
+        case Array(element, count):
+            size = element.size_bytes
+            return [decode(run, collapse(element), _slice(bits, of, i * size, size)) for i in range(count)]
+        case Struct():
+            fields = {
+                field.name: decode(run, collapse(field.type), _slice(bits, of, field.offset, field.type.size_bytes))
+                for field in of.fields
+                if not isinstance(field.type, Pointer)
+            }
+            return Record(run, of, fields)
+    raise TypeError(f"{of} is not data")
+
+
+def _slice(bits: Value, of: Type, offset: int, size: int) -> Value:
+    return t.extract(bits, 8 * of.size_bytes, 8 * (offset + size) - 1, 8 * offset)
+
+
+def encode(run: Run, of: Type, value: Any) -> Value:
+    """The bits of memory that holds a value; padding is zero. Raises ValueError for a number that does not fit."""
+    if not isinstance(value, Record | Mapping | tuple | list):
+        of = collapse(of)
+    match of:
+        case Integer(size_bytes, signed, big_endian):
+            bits = _fitted(run, value, 8 * size_bytes, signed)
+            return swap_bytes(bits, size_bytes) if big_endian else bits
+        case Bytes(count):
+            if isinstance(value, bytes):
+                value = int.from_bytes(value, "big")
+            return swap_bytes(_fitted(run, value, 8 * count, False), count)
+        case Array(element, count):
+            if len(value) != count:
+                raise ValueError(f"{len(value)} values for an array of {count}")
+            return t.concat([(8 * element.size_bytes, encode(run, element, v)) for v in reversed(value)])
+        case Struct():
+            return _encode_struct(run, of, value)
+    raise TypeError(f"{of} is not data")
+
+
+def _encode_struct(run: Run, of: Struct, value: Any) -> Value:
+    if isinstance(value, Record):
+        value = dict(value.items())
+    if isinstance(value, tuple | list):
+        value = dict(zip((field.name for field in of.fields), value, strict=True))
+    names = [field.name for field in of.fields]
+    if not isinstance(value, Mapping) or set(value) != set(names):
+        raise TypeError(f"struct {of.name} wants the fields {', '.join(names)}, not {value!r}")
+    parts: list[tuple[int, Value]] = []
+    end = of.size_bytes
+    for field in sorted(of.fields, key=_offset, reverse=True):
+        size = field.type.size_bytes
+        parts.append((8 * (end - field.offset - size), 0))
+        parts.append((8 * size, encode(run, field.type, value[field.name])))
+        end = field.offset
+    return t.concat([*parts, (8 * end, 0)])
+
+
+def _offset(field: Field) -> int:
+    return field.offset
+
+
+def _fitted(run: Run, value: int | Number, bits: int, signed: bool) -> Value:
+    inside, out = fit(int(value) if isinstance(value, bool) else value, bits, signed)
+    if inside is not True and not (inside is not False and run.decide(inside)):
+        raise ValueError(f"{value!r} does not fit in {bits} bits")
+    return out
+
+
+def fitted(run: Run, value: Any, bits: int, signed: bool = False) -> Value:
+    """The bits of a number in a field of that width; ValueError where it does not fit."""
+    if isinstance(value, Truth):
+        return t.bit(value.term, bits)
+    return _fitted(run, value, bits, signed)

@@ -1,0 +1,244 @@
+"""The solver: Sat with a model, Unsat, or Unsure with its reason; nothing else, and no bool to mistake one for another.
+
+Terms are translated once each through z3's C interface (shared nodes stay shared) into an incremental solver for
+quantifier-free bit-vectors with uninterpreted functions. Budgets are z3's own resource count, which is the same on a
+busy machine as on an idle one; wall time plays no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from time import process_time
+from typing import Any
+
+import z3
+from z3 import z3core as c
+
+from pytest_vigor import term as t
+from pytest_vigor.term import Bool, Term
+
+DEFAULT_RESOURCES = 20_000_000  #: z3's rlimit for one query: a few CPU seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Unsat:
+    """No assignment satisfies the query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """The solver gave up; ``reason`` says how."""
+
+    reason: str
+
+
+class Sat:
+    """An assignment that satisfies the query; values of terms that it leaves open are completed with zero."""
+
+    __slots__ = ("_leaves", "_memo", "_model", "_translator")
+
+    def __init__(self, model: Any, translator: Translator) -> None:
+        self._model, self._translator = model, translator
+        self._memo: dict[int, Any] = {}
+        self._leaves: dict[tuple[Any, ...], Any] = {}
+
+    def value(self, value: Any) -> Any:
+        """The concrete ``int`` or ``bool`` of a value under this assignment."""
+        return t.evaluate(value, self._leaf, self._memo)
+
+    def _leaf(self, leaf: Term, args: tuple[Any, ...]) -> Any:
+        key = (leaf.op, leaf.data, leaf.width, args)
+        if key not in self._leaves:
+            self._leaves[key] = self._translator.model_value(self._model, leaf, args)
+        return self._leaves[key]
+
+
+Answer = Sat | Unsat | Unsure
+
+
+class Translator:
+    """Terms to z3 expressions, each once. Keeps a reference to every expression that it made."""
+
+    def __init__(self) -> None:
+        self.context = z3.main_ctx()
+        self._ctx = self.context.ref()
+        self._asts: dict[int, Any] = {}
+        self._sorts: dict[int, Any] = {0: self._keep_sort(c.Z3_mk_bool_sort(self._ctx))}
+        self._functions: dict[tuple[Any, ...], Any] = {}
+        self._true, self._false = self._keep(c.Z3_mk_true(self._ctx)), self._keep(c.Z3_mk_false(self._ctx))
+
+    def _keep(self, ast: Any) -> Any:
+        c.Z3_inc_ref(self._ctx, ast)
+        return ast
+
+    def _keep_sort(self, sort: Any) -> Any:
+        c.Z3_inc_ref(self._ctx, c.Z3_sort_to_ast(self._ctx, sort))
+        return sort
+
+    def _sort(self, width: int) -> Any:
+        if width not in self._sorts:
+            self._sorts[width] = self._keep_sort(c.Z3_mk_bv_sort(self._ctx, width))
+        return self._sorts[width]
+
+    def numeral(self, value: int, width: int) -> Any:
+        return self._keep(c.Z3_mk_numeral(self._ctx, str(value), self._sort(width)))
+
+    def _function(self, name: str, domain: tuple[int, ...], width: int) -> Any:
+        key = (name, domain, width)
+        if key not in self._functions:
+            sorts = (c.Sort * len(domain))(*[self._sort(w) for w in domain])
+            symbol = c.Z3_mk_string_symbol(self._ctx, name)
+            function = c.Z3_mk_func_decl(self._ctx, symbol, len(domain), sorts, self._sort(width))
+            c.Z3_inc_ref(self._ctx, c.Z3_func_decl_to_ast(self._ctx, function))
+            self._functions[key] = function
+        return self._functions[key]
+
+    def _apply(self, name: str, domain: tuple[int, ...], width: int, args: list[Any]) -> Any:
+        function = self._function(name, domain, width)
+        return self._keep(c.Z3_mk_app(self._ctx, function, len(args), (c.Ast * len(args))(*args)))
+
+    def __call__(self, value: Any, width: int = 0) -> Any:
+        if isinstance(value, bool):
+            return self._true if value else self._false
+        if isinstance(value, int):
+            return self.numeral(value, width)
+        ast = self._asts.get(value.uid)
+        if ast is None:
+            ast = self._asts[value.uid] = self._translate(value)
+        return ast
+
+    def _translate(self, term: Term) -> Any:
+        ctx, width, args = self._ctx, term.width, term.args
+        match term.op:
+            case "var" | "undefined":
+                return self._apply(term.data, (), width, [])
+            case "app":
+                name, domain = term.data
+                return self._apply(name, domain, width, [self(a, w) for a, w in zip(args, domain, strict=True)])
+            case "add":
+                const, coeffs = term.data
+                total = self.numeral(const, width) if const else None
+                for a, k in zip(args, coeffs, strict=True):
+                    ast = self(a, width)
+                    if k == t.mask(width):
+                        made = c.Z3_mk_bvneg if total is None else c.Z3_mk_bvsub
+                        total = self._keep(made(ctx, ast) if total is None else made(ctx, total, ast))
+                        continue
+                    if k != 1:
+                        ast = self._keep(c.Z3_mk_bvmul(ctx, self.numeral(k, width), ast))
+                    total = ast if total is None else self._keep(c.Z3_mk_bvadd(ctx, total, ast))
+                return total
+            case "extract":
+                return self._keep(c.Z3_mk_extract(ctx, *term.data, self(args[0])))
+            case "zext":
+                return self._keep(c.Z3_mk_zero_ext(ctx, width - args[0].width, self(args[0])))
+            case "sext":
+                return self._keep(c.Z3_mk_sign_ext(ctx, width - args[0].width, self(args[0])))
+            case "concat":
+                asts = [self(a, w) for a, w in zip(args, term.data, strict=True)]
+                joined = asts[0]
+                for ast in asts[1:]:
+                    joined = self._keep(c.Z3_mk_concat(ctx, joined, ast))
+                return joined
+            case "ite":
+                return self._keep(c.Z3_mk_ite(ctx, self(args[0]), self(args[1], width), self(args[2], width)))
+            case "lnot":
+                return self._keep(c.Z3_mk_not(ctx, self(args[0])))
+            case "iff":
+                return self._keep(c.Z3_mk_iff(ctx, self(args[0]), self(args[1])))
+            case "land" | "lor":
+                make = c.Z3_mk_and if term.op == "land" else c.Z3_mk_or
+                return self._keep(make(ctx, len(args), (c.Ast * len(args))(*[self(a) for a in args])))
+        operand = term.data if term.width == 0 else width
+        return self._keep(_BINARY[term.op](ctx, self(args[0], operand), self(args[1], operand)))
+
+    def model_value(self, model: Any, leaf: Term, args: tuple[Any, ...]) -> Any:
+        """The value of a variable, or of a function at concrete arguments, in a z3 model."""
+        if leaf.op == "app":
+            name, domain = leaf.data
+            ast = self._apply(name, domain, leaf.width, [self(a, w) for a, w in zip(args, domain, strict=True)])
+        else:
+            ast = self(leaf)
+        result = (c.Ast * 1)()
+        c.Z3_model_eval(self._ctx, model, ast, True, result)
+        if leaf.width == 0:
+            return bool(c.Z3_get_bool_value(self._ctx, result[0]) == 1)
+        return int(c.Z3_get_numeral_string(self._ctx, result[0]))
+
+
+_BINARY = {
+    "mul": c.Z3_mk_bvmul, "udiv": c.Z3_mk_bvudiv, "urem": c.Z3_mk_bvurem, "sdiv": c.Z3_mk_bvsdiv,
+    "srem": c.Z3_mk_bvsrem, "band": c.Z3_mk_bvand, "bor": c.Z3_mk_bvor, "bxor": c.Z3_mk_bvxor,
+    "shl": c.Z3_mk_bvshl, "lshr": c.Z3_mk_bvlshr, "ashr": c.Z3_mk_bvashr, "eq": c.Z3_mk_eq,
+    "ult": c.Z3_mk_bvult, "ule": c.Z3_mk_bvule, "slt": c.Z3_mk_bvslt, "sle": c.Z3_mk_bvsle,
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What the solver was asked so far."""
+
+    queries: int = 0
+    seconds: float = 0.0
+    slowest_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Solver:
+    """An incremental stack of assertions."""
+
+    translator: Translator = field(default_factory=Translator)
+    resources: int = DEFAULT_RESOURCES
+    statistics: Statistics = field(default_factory=Statistics)
+    depth: int = 0
+    _solver: Any = None
+
+    def __post_init__(self) -> None:
+        self._solver = z3.SolverFor("QF_UFBV", ctx=self.translator.context)
+        self._solver.set("rlimit", self.resources)
+
+    def push(self) -> None:
+        self._solver.push()
+        self.depth += 1
+
+    def pop(self, levels: int = 1) -> None:
+        if levels:
+            self._solver.pop(levels)
+            self.depth -= levels
+
+    def add(self, condition: Bool) -> None:
+        if condition is not True:
+            c.Z3_solver_assert(self._solver.ctx.ref(), self._solver.solver, self.translator(condition))
+
+    def check(self, *conditions: Bool) -> Answer:
+        """Satisfiability of the stack together with ``conditions``."""
+        if any(condition is False for condition in conditions):
+            return Unsat()
+        start = process_time()
+        if conditions:
+            self._solver.push()
+            for condition in conditions:
+                self.add(condition)
+        ctx, solver = self._solver.ctx.ref(), self._solver.solver
+        answer: Answer
+        match c.Z3_solver_check(ctx, solver):
+            case -1:
+                answer = Unsat()
+            case 1:
+                model = c.Z3_solver_get_model(ctx, solver)
+                c.Z3_model_inc_ref(ctx, model)
+                answer = Sat(model, self.translator)
+            case _:
+                answer = Unsure(str(c.Z3_solver_get_reason_unknown(ctx, solver)))
+        if conditions:
+            self._solver.pop()
+        spent = process_time() - start
+        self.statistics.queries += 1
+        self.statistics.seconds += spent
+        self.statistics.slowest_seconds = max(self.statistics.slowest_seconds, spent)
+        return answer
+
+    def add_all(self, conditions: Iterable[Bool]) -> None:
+        for condition in conditions:
+            self.add(condition)
