@@ -31,12 +31,12 @@ clean:
 # What each environment holds is decided by pyproject.toml alone, so only its change makes one anew.
 .venv/prove.stamp: pyproject.toml | python compiler
 	@echo 'Installing what proving needs into .venv (some 500 MB; one to three minutes)'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable .
 	@touch $@
 
 .venv/test.stamp: pyproject.toml .venv/prove.stamp | python compiler
 	@echo 'Installing what testing needs into .venv'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
 python:
