@@ -1,6 +1,7 @@
 """Reading C headers: the layouts are the compiler's own, and what cannot be reasoned about is refused by name."""
 
 import json
+import pickle
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,9 @@ import pytest
 
 from pytest_vigor.build import libvig_root
 from pytest_vigor.compiler import find_compiler
-from pytest_vigor.errors import HeaderError
+from pytest_vigor.errors import HeaderError, LayoutError
 from pytest_vigor.headers import Entry, Header, StateObject, header_digest, read_header
-from pytest_vigor.layout import Array, Bytes, Field, Integer, Pointer, Struct, Type, collapse, padding, scalars
+from pytest_vigor.layout import Array, Bytes, Field, Integer, Pointer, Struct, Type, collapse, from_json, padding, scalars
 
 NFS = Path(__file__).parent.parent / "nfs"
 
@@ -152,6 +153,18 @@ def test_nop_header_needs_no_state() -> None:
 def test_header_survives_json() -> None:
     header = read_header(NFS / "bridge" / "bridge.h", [libvig_root()])
     assert Header.from_json(json.loads(json.dumps(header.to_json()))) == header
+
+
+@pytest.mark.parametrize("data", [{}, {"kind": "float"}, {"kind": "bytes"}])
+def test_json_of_no_type_is_refused(data: dict[str, object]) -> None:
+    with pytest.raises(LayoutError, match="run pytest with --cache-clear"):
+        from_json(data)
+
+
+def test_errors_travel_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(HeaderError("own.h", "correct it", "a line\nanother")))
+    assert isinstance(error, HeaderError)
+    assert (str(error), error.remedy) == ("own.h: correct it\na line\nanother", "correct it")
 
 
 def test_objects_without_types_and_of_unknown_kinds(tmp_path: Path) -> None:

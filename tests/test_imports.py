@@ -17,8 +17,9 @@ FLOORS = """
 5  minimise
 5  judge
 4  invariant replay fuzz
-4  explore
+4  explore native
 3  property
+3  instance
 3  contract
 2  ghost
 2  smt behaviour
