@@ -12,7 +12,19 @@ from pytest_vigor.build import libvig_root
 from pytest_vigor.compiler import find_compiler
 from pytest_vigor.errors import HeaderError, LayoutError
 from pytest_vigor.headers import Entry, Header, StateObject, header_digest, read_header
-from pytest_vigor.layout import Array, Bytes, Field, Integer, Pointer, Struct, Type, collapse, from_json, padding, scalars
+from pytest_vigor.layout import (
+    Array,
+    Bytes,
+    Field,
+    Integer,
+    Pointer,
+    Struct,
+    Type,
+    collapse,
+    from_json,
+    padding,
+    scalars,
+)
 
 NFS = Path(__file__).parent.parent / "nfs"
 
