@@ -7,7 +7,7 @@ in the NF's memory that some step changes become symbols, until no step changes 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import process_time
 from typing import Any
 
@@ -327,6 +327,24 @@ class Explorer:
                 out.append((name, value))
         return tuple(out)
 
+    def _with_initial_scalars(self) -> tuple[Path, ...]:
+        """The paths of nf_init, with what the accepting ones make of the numbers that steps change."""
+        sides = iter(self.left.values())
+        out = []
+        for path in self.inits:
+            if path.ending == "returned" and path.value:
+                side = next(sides)
+                numbers = []
+                for name, (base, offset, size) in self.start.mutable.items():
+                    parts: list[tuple[int, Value]] = []
+                    for k in reversed(range(size)):
+                        known = _byte(side.cells.get((base, offset + k)))
+                        parts.append((8, self.binary.read(base + offset + k, 1)[0] if known is None else known))
+                    numbers.append((name, t.concat(parts)))
+                path = replace(path, scalars=tuple(numbers))
+            out.append(path)
+        return tuple(out)
+
     # ---- all of it
 
     def behaviour(self) -> Behaviour:
@@ -341,6 +359,7 @@ class Explorer:
                     paths[entry] = self.step_paths(entry)
                 if not self._again:
                     break
+        self.inits = paths["nf_init"] = self._with_initial_scalars()
         names = self._names if self.left else {}
         structures = tuple(
             Structure(names[name], made.cls.kind, tuple(made.parameters.items()))  # type: ignore[attr-defined]

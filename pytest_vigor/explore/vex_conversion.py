@@ -12,7 +12,9 @@ from pytest_vigor import term
 from pytest_vigor.explore import flags, ops
 from pytest_vigor.explore import vex_steps as steps
 from pytest_vigor.explore.block import Block, Cursor, Step
+from pytest_vigor.explore.vex_bit_test import BitTest
 from pytest_vigor.explore.vex_ccalls import CCALLS
+from pytest_vigor.explore.vex_encoding import Encoding, decode
 from pytest_vigor.explore.vex_registers import OLD_FLAGS_SLOT, RIP_OFFSET, place
 from pytest_vigor.explore.vex_unmodelled import Unmodelled
 
@@ -31,8 +33,8 @@ _GUARDED_LOADS = {
     "ILGop_8Uto32": ("Ity_I8", "Iop_8Uto32"), "ILGop_8Sto32": ("Ity_I8", "Iop_8Sto32"),
     "ILGop_16Uto32": ("Ity_I16", "Iop_16Uto32"), "ILGop_16Sto32": ("Ity_I16", "Iop_16Sto32"),
 }
+_MISALIGNED = "Ijk_SigSEGV"  # as VEX leaves a block whose vector operand is not aligned
 _DIVISION = re.compile(r"Iop_DivMod([US])(?:64to32|128to64)$")
-_PREFIXES = frozenset(b"\x66\x67\xf2\xf3\x2e\x36\x3e\x26\x64\x65\xf0")
 
 
 @dataclass(slots=True)
@@ -55,26 +57,7 @@ def _constant(con: Any) -> Any:
             return int.from_bytes(struct.pack("<f", value), "little")
         case "Ity_F64" if type(value) is float:
             return int.from_bytes(struct.pack("<d", value), "little")
-        case "Ity_V128" | "Ity_V256":  # VEX writes one bit for each byte
-            return sum(0xFF << 8 * i for i in range(_BITS[con.type] // 8) if value >> i & 1)
     return value
-
-
-def _division_bits(code: bytes) -> int:
-    """How many bits the quotient of the ``div`` or ``idiv`` may have: VEX divides all short ones in 32 bits."""
-    at, short, wide = 0, False, False
-    while code[at] in _PREFIXES:
-        short = short or code[at] == 0x66
-        at += 1
-    if code[at] & 0xF0 == 0x40:
-        wide = code[at] & 8 != 0
-        at += 1
-    match code[at]:
-        case 0xF6:
-            return 8
-        case 0xF7:
-            return 64 if wide else 16 if short else 32
-    raise Unmodelled("a division by something other than div and idiv")
 
 
 class _Conversion:
@@ -87,6 +70,9 @@ class _Conversion:
         self.unary: dict[int, tuple[str, int]] = {}  # which conversion a temporary is the result of
         self.drafts: list[_Draft] = []
         self.where = irsb.addr
+        self.aligned = False  # whether the instruction has a test for alignment
+        self.bit_test: BitTest | None = None
+        self.encoded: Encoding | None = None
         self.instructions: list[int] = []
         self.targets: list[int] = []
         # Temporaries that only ever go back into the register of the old flags may stay uncomputed there.
@@ -143,6 +129,12 @@ class _Conversion:
             return self.constant(expression.con.type, _constant(expression.con))
         raise Unmodelled(f"VEX expression {expression.tag} as an operand")
 
+    def encoding(self) -> Encoding:
+        if self.encoded is None:
+            start = self.where - self.irsb.addr
+            self.encoded = decode(self.code[start : start + 15] + bytes(16))
+        return self.encoded
+
     # ---- statements
 
     def pure(self, out: int, step: Step, *reads: int) -> None:
@@ -156,6 +148,9 @@ class _Conversion:
             case "Ist_IMark":
                 self.where = s.addr + s.delta
                 self.instructions.append(self.where)
+                self.aligned, self.encoded = False, None
+                kind = self.encoding().register_bit_test()
+                self.bit_test = BitTest(kind) if kind else None
             case "Ist_NoOp" | "Ist_AbiHint" | "Ist_MBE":
                 pass
             case "Ist_Put":
@@ -164,6 +159,9 @@ class _Conversion:
                 self.assign(s.tmp, s.data)
             case "Ist_Store":
                 address, data = self.operand(s.addr), self.operand(s.data)
+                if self.bit_test is not None:
+                    self.bit_test.stored(address, self.width(s.data), data)
+                    return
                 self.effect(steps.store(address, self.width(s.data) // 8, data, self.where), address, data)
             case "Ist_StoreG":
                 guard, address, data = self.operand(s.guard), self.operand(s.addr), self.operand(s.data)
@@ -175,7 +173,10 @@ class _Conversion:
                 self.guarded_load(s)
             case "Ist_CAS":
                 self.compare_and_swap(s)
+            case "Ist_Exit" if s.jumpkind == "Ijk_SigFPE_IntDiv":
+                pass  # VEX's own test for zero: a division obliges its divisor not to be zero, and more
             case "Ist_Exit":
+                self.aligned = self.aligned or s.jumpkind == _MISALIGNED
                 guard, target, kind = self.operand(s.guard), s.dst.value, s.jumpkind
                 self.targets.append(target)
                 self.drafts.append(_Draft(lambda i: steps.leave_if(i, guard, target, kind), (guard,)))
@@ -205,7 +206,18 @@ class _Conversion:
                 self.pure(out, steps.get_flags_word(out, at) if late else steps.get(out, at))
             case "Iex_Load":
                 address = self.operand(e.addr)
-                self.effect(steps.load(out, address, self.bits(out) // 8, self.where), address, out=out)
+                if self.bit_test is not None:
+                    changed = self.bit_test.loaded(address, out)
+                    if changed is not None:
+                        self.pure(out, *changed)
+                    return
+                bits = self.bits(out)
+                if bits == 64 and self.encoding().shifts_by_memory():
+                    raise Unmodelled("a shift of vectors by an amount in memory")
+                if bits == 128 and not self.aligned and self.encoding().wants_alignment():
+                    where = self.where
+                    self.drafts.append(_Draft(lambda i: steps.leave_if_misaligned(i, address, where), (address,)))
+                self.effect(steps.load(out, address, bits // 8, self.where), address, out=out)
             case "Iex_Unop" | "Iex_Binop" | "Iex_Triop" | "Iex_Qop":
                 self.operation(out, e.op, [self.operand(a) for a in e.args])
             case "Iex_ITE":
@@ -223,10 +235,16 @@ class _Conversion:
                 raise Unmodelled(f"VEX expression {e.tag}")
 
     def operation(self, out: int, name: str, args: list[int]) -> None:
+        if self.bit_test is not None:
+            tested = self.bit_test.computed(out, name, args, self.constant("Ity_I8", 0))
+            if tested is not None:
+                self.pure(out, *tested)
+                return
         division = _DIVISION.match(name)
         if division:
-            start = self.where - self.irsb.addr
-            bits = _division_bits(self.code[start:start + 15])
+            bits = self.encoding().division_bits()
+            if bits is None:
+                raise Unmodelled("a division by something other than div and idiv")
             step = steps.divide(out, division[1] == "S", self.bits(out) // 2, bits, args[0], args[1], self.where)
             self.effect(step, *args, out=out)
             return

@@ -260,3 +260,19 @@ def leave_if(index: int, guard: int, target: int, kind: str) -> Step:
         return Branch(test, target, kind, Cursor(index + 1, tuple(t)))
 
     return step
+
+
+def leave_if_misaligned(index: int, address: int, where: int) -> Step:
+    """What VEX has for some vector instructions that want their operand aligned, for the others."""
+    taken = Jump(where, "Ijk_SigSEGV")
+
+    def step(t: list[Any], s: list[Any], m: Memory) -> Leave | None:
+        at = t[address]
+        test = at & 15 != 0 if type(at) is int else term.ne(4, term.extract(at, 64, 3, 0), 0)
+        if test is False:
+            return None
+        if test is True:
+            return taken
+        return Branch(test, where, "Ijk_SigSEGV", Cursor(index + 1, tuple(t)))
+
+    return step

@@ -29,9 +29,9 @@ class FlowTable(Pool):
     def _with(self, flows: Flows) -> FlowTable:
         return FlowTable(self.run, flows, self.key_type)
 
-    def for_run(self, run: Run) -> FlowTable:
-        """The same state, whose reads belong to a run."""
-        return FlowTable(run, self.flows, self.key_type)
+    def for_run(self, run: Run, of: Type | None = None) -> FlowTable:
+        """The same state, whose reads belong to a run; ``of`` is how that run writes keys or records."""
+        return FlowTable(run, self.flows, of)
 
     def _key(self, key: Any) -> Value:
         if self.key_type is not None:

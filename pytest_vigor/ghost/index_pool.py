@@ -19,6 +19,7 @@ from pytest_vigor.ghost.flows import (
     Put,
     Refreshed,
 )
+from pytest_vigor.layout import Type
 from pytest_vigor.number import Number, Run, Truth, fit, number, truth
 from pytest_vigor.record import fitted
 from pytest_vigor.term import Bool, Value
@@ -59,8 +60,8 @@ class Pool:
     def _with(self, flows: Flows) -> Self:
         return type(self)(self.run, flows)
 
-    def for_run(self, run: Run) -> Self:
-        """The same state, whose reads belong to a run."""
+    def for_run(self, run: Run, of: Type | None = None) -> Self:
+        """The same state, whose reads belong to a run; ``of`` is how that run writes keys or records."""
         return type(self)(run, self.flows)
 
     # ---- reading

@@ -192,9 +192,9 @@ class Map:
         """The state in which a key is absent."""
         return self._with(Erased(self.items, self._key(key)))
 
-    def for_run(self, run: Run) -> Self:
-        """The same state, whose reads belong to a run."""
-        return type(self)(run, self.items, self.key_type)
+    def for_run(self, run: Run, of: Type | None = None) -> Self:
+        """The same state, whose reads belong to a run; ``of`` is how that run writes keys or records."""
+        return type(self)(run, self.items, of)
 
     def _with(self, items: Items) -> Map:
         return Map(self.run, items, self.key_type)

@@ -100,9 +100,9 @@ class Vector:
     def __init__(self, run: Run, records: Records, record_type: Type | None = None) -> None:
         self.run, self.records, self.record_type = run, records, record_type
 
-    def for_run(self, run: Run) -> Self:
-        """The same state, whose reads belong to a run."""
-        return type(self)(run, self.records, self.record_type)
+    def for_run(self, run: Run, of: Type | None = None) -> Self:
+        """The same state, whose reads belong to a run; ``of`` is how that run writes keys or records."""
+        return type(self)(run, self.records, of)
 
     def _with(self, records: Records) -> Vector:
         return Vector(self.run, records, self.record_type)
@@ -145,6 +145,8 @@ class Vector:
         loans = list(self.records.loans)
         if where in loans:
             loans.remove(where)
+        if bits is self.records.at(where):  # it was only read
+            return self._with(Lent(self.records, tuple(loans)))
         return self._with(Written(self.records, where, bits, tuple(loans)))
 
     def on_loan(self, index: Any) -> bool | Truth:

@@ -1,0 +1,316 @@
+"""What holds between steps: guessed freely from templates, believed only where shown initial and inductive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_vigor import behaviour as b
+from pytest_vigor import term as t
+from pytest_vigor.behaviour import Assume, Behaviour, Oblige, Path
+from pytest_vigor.contract import Contracts
+from pytest_vigor.ghost.facts import Facts
+from pytest_vigor.headers import Header
+from pytest_vigor.instance import (
+    TIME,
+    base_scalars,
+    base_states,
+    identity,
+    init_instance,
+    input_conditions,
+    instantiate,
+)
+from pytest_vigor.layout import Integer, Struct, scalars
+from pytest_vigor.smt import Sat, Solver, Unsat
+from pytest_vigor.term import Bool, Term, Value
+
+States = Mapping[str, Any]
+#: Whether a candidate holds of some states at an index, key or (for plain numbers) at all.
+Claim = Callable[[States, Mapping[str, Value], Value, Value], Bool]
+CONSTANT_LIMIT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """``text`` says it for people. ``claim(states, scalars, time, at)`` says it at one index or key of ``structure``
+    (None: of the NF's numbers). ``weaker`` is what to try where it is not inductive."""
+
+    text: str
+    structure: str | None
+    width: int
+    claim: Claim
+    weaker: Invariant | None = None
+
+
+def candidates(behaviour: Behaviour, header: Header) -> Iterator[Invariant]:
+    """Guesses over the structures' ages, the fields of their records, and the NF's own numbers."""
+    constants = _constants(behaviour)
+    types = {each.name: each.record for each in header.state_objects}
+    limits = {b.DEVICE_COUNT: (t.var(b.DEVICE_COUNT, 16), 16)}
+    for leaf in scalars(header.config):
+        if isinstance(leaf.type, Integer) and not leaf.type.boolean and not leaf.type.signed:
+            limits[f"config.{leaf.path}"] = (t.var(f"config.{leaf.path}", 8 * leaf.type.size_bytes), 8 * leaf.type.size_bytes)
+    by_capacity = {each.name: dict(each.parameters).get("capacity") for each in behaviour.structures}
+    pools = [each.name for each in behaviour.structures if each.kind in ("flow_table", "index_pool")]
+    for each in behaviour.structures:
+        name = each.name
+        if each.kind in ("flow_table", "index_pool"):
+            yield _ages(name)
+        elif each.kind == "vector" and isinstance(types.get(name), Struct):
+            record = types[name]
+            assert isinstance(record, Struct)
+            partners = [pool for pool in pools if by_capacity[pool] is by_capacity[name]]
+            for leaf in scalars(record):
+                if isinstance(leaf.type, Integer):
+                    yield from _field(name, leaf.path, leaf.offset, leaf.type, record, limits, constants, partners)
+        elif each.kind == "map":
+            yield from _values(name, limits, constants, pools)
+    for scalar in behaviour.scalars:
+        yield from _scalar(scalar.name, scalar.bits, limits)
+
+
+def _ages(name: str) -> Invariant:
+    def claim(states: States, _: Mapping[str, Value], time: Value, at: Value) -> Bool:
+        flows = states[name].flows
+        return t.implies(flows.used(at), t.sle(64, flows.age(at), time))
+
+    return Invariant(f"no age in {name} lies after the latest step", name, 32, claim)
+
+
+def _field(
+    name: str, path: str, offset: int, of: Integer, record: Struct, limits: Mapping[str, tuple[Term, int]],
+    constants: list[int], partners: list[str],
+) -> Iterator[Invariant]:  # fmt: skip
+    bits = 8 * of.size_bytes
+
+    def value(states: States, at: Value) -> Value:
+        whole = states[name].records.at(at)
+        return t.extract(whole, 8 * record.size_bytes, 8 * offset + bits - 1, 8 * offset)
+
+    def variants(text: str, holds: Callable[[Value, Value], Bool]) -> Invariant:
+        """The claim for every record; failing that, for those whose index is used."""
+
+        def always(states: States, _: Mapping[str, Value], time: Value, at: Value) -> Bool:
+            capacity = states[name].records.capacity
+            return t.implies(t.ult(32, at, capacity), holds(value(states, at), time))
+
+        weaker = None
+        for partner in partners:
+
+            def used(states: States, _: Mapping[str, Value], time: Value, at: Value, partner: str = partner) -> Bool:
+                return t.implies(states[partner].flows.used(at), holds(value(states, at), time))
+
+            weaker = Invariant(f"{text} where the index is used in {partner}", name, 32, used, weaker)
+        return Invariant(text, name, 32, always, weaker)
+
+    where = f"{path} in {name}"
+    if of.big_endian or of.boolean:
+        return
+    if of.signed and bits == 64:
+        yield variants(
+            f"0 <= {where} <= the time of the latest step",
+            lambda v, time: t.land(t.sle(64, 0, v), t.sle(64, v, time)),
+        )
+    if not of.signed:
+        for text, (limit, width) in limits.items():
+            yield variants(f"{where} < {text}", _below(bits, limit, width))
+
+
+def _below(bits: int, limit: Value, width: int) -> Callable[[Value, Value], Bool]:
+    wide = max(bits, width)
+    return lambda v, _: t.ult(wide, t.zext(v, bits, wide), t.zext(limit, width, wide))
+
+
+def _values(
+    name: str, limits: Mapping[str, tuple[Term, int]], constants: list[int], pools: list[str]
+) -> Iterator[Invariant]:
+    def guarded(text: str, holds: Callable[[States, Value], Bool], weaker: Invariant | None) -> Invariant:
+        def claim(states: States, _: Mapping[str, Value], time: Value, at: Value) -> Bool:
+            items = states[name].items
+            return t.implies(items.has(at), holds(states, items.value(at)))
+
+        return Invariant(text, name, 0, claim, weaker)
+
+    for text, (limit, width) in limits.items():
+        below = _below(32, limit, width)
+        weaker = None
+        for constant in reversed(constants):
+            weaker = guarded(
+                f"every value in {name} is < {text} or {constant}",
+                lambda _, v, below=below, c=constant: t.lor(below(v, 0), t.eq(32, v, c)),  # type: ignore[misc]
+                weaker,
+            )
+        yield guarded(f"every value in {name} is < {text}", lambda _, v, below=below: below(v, 0), weaker)  # type: ignore[misc]
+    for pool in pools:
+        yield guarded(
+            f"every value in {name} is a used index of {pool}",
+            lambda states, v, pool=pool: states[pool].flows.used(v),  # type: ignore[misc]
+            None,
+        )
+
+
+def _scalar(name: str, bits: int, limits: Mapping[str, tuple[Term, int]]) -> Iterator[Invariant]:
+    if bits == 64:
+
+        def timely(_: States, numbers: Mapping[str, Value], time: Value, at: Value) -> Bool:
+            return t.land(t.sle(64, 0, numbers[name]), t.sle(64, numbers[name], time))
+
+        yield Invariant(f"0 <= {name} <= the time of the latest step", None, 0, timely)
+    for text, (limit, width) in limits.items():
+        below = _below(bits, limit, width)
+
+        def claim(_: States, numbers: Mapping[str, Value], time: Value, at: Value, below: Any = below) -> Bool:
+            return below(numbers[name], 0)  # type: ignore[no-any-return]
+
+        yield Invariant(f"{name} < {text}", None, 0, claim)
+
+
+def _constants(behaviour: Behaviour) -> list[int]:
+    """Numbers that branches compare the results of calls with: values with a meaning of their own."""
+    found: dict[int, None] = {}
+    seen: set[int] = set()
+    for paths in behaviour.paths.values():
+        for path in paths:
+            for event in path.events():
+                if isinstance(event, Assume | Oblige):
+                    _compared(event.condition, found, seen)
+    return list(found)[:CONSTANT_LIMIT]
+
+
+def _compared(condition: Bool, found: dict[int, None], seen: set[int]) -> None:
+    stack: list[Any] = [condition]
+    while stack:
+        term = stack.pop()
+        if not isinstance(term, Term) or term.uid in seen:
+            continue
+        seen.add(term.uid)
+        if term.op == "eq" and isinstance(term.args[1], int) and 1 < term.args[1] < 1 << 32:
+            if any(str(leaf.data).startswith("call") for leaf in t.leaves(term.args[0]).values()):
+                found[term.args[1]] = None
+        stack.extend(term.args)
+
+
+# ---- believing
+
+
+def install(invariants: list[Invariant], facts: Facts, states: States, numbers: Mapping[str, Value]) -> None:
+    """Makes invariants known of a base state."""
+    for each in invariants:
+        if each.structure is None:
+            facts.fact(each.claim(states, numbers, TIME, 0))
+        else:
+            facts.universal(each.structure, lambda at, each=each: each.claim(states, numbers, TIME, at))  # type: ignore[misc]
+
+
+@dataclass(slots=True)
+class Prover:
+    """Checks candidates over a Behaviour."""
+
+    behaviour: Behaviour
+    contracts: Contracts
+    accepted: Bool
+    solver: Solver
+
+    def invariants(self, guesses: Iterator[Invariant]) -> list[Invariant]:
+        """Those guesses (or what they weaken to) that hold initially and that every step preserves together."""
+        current = [found for guess in guesses if (found := self._initial(guess)) is not None]
+        while True:
+            failed = self._not_preserved(current)
+            if not failed:
+                return current
+            following = []
+            for each in current:
+                if id(each) in failed:
+                    weaker = each.weaker and self._initial(each.weaker)
+                    if weaker is not None:
+                        following.append(weaker)
+                else:
+                    following.append(each)
+            current = following
+
+    def _initial(self, guess: Invariant) -> Invariant | None:
+        """The guess, or the first of what it weakens to, that holds of what nf_init leaves."""
+        for path in self.behaviour.accepted:
+            facts = Facts()
+            instance = init_instance(path, self.contracts, facts)
+            numbers = dict(base_scalars(self.behaviour)) | _initial_scalars(path)
+            if self._refuted([guess], instance.new, numbers, TIME, facts, instance.conditions):
+                return self._initial(guess.weaker) if guess.weaker is not None else None
+        return guess
+
+    def _refuted(
+        self, guesses: list[Invariant], states: States, numbers: Mapping[str, Value], time: Value, facts: Facts,
+        conditions: Sequence[Bool],
+    ) -> list[Invariant]:  # fmt: skip
+        """Those guesses that are not shown to hold of some states. One question for all of them: a model in which one
+        fails mostly fails others too."""
+        claims: list[tuple[Invariant, Bool]] = []
+        for each in guesses:
+            width = each.width
+            if each.structure is not None and width == 0:
+                width = states[each.structure].key_bits
+            at: Value = t.var(f"anywhere.{width}", width) if width else 0
+            if each.structure is not None:
+                facts.touch(each.structure, at)
+            claims.append((each, each.claim(states, numbers, time, at)))
+        refuted = [each for each, claim in claims if claim is False]
+        claims = [(each, claim) for each, claim in claims if not isinstance(claim, bool)]
+        self.solver.push()
+        self.solver.add_all([self.accepted, *conditions, *facts.known])
+        while claims:
+            answer = self.solver.check(t.lnot(t.land(*(claim for _, claim in claims))))
+            if isinstance(answer, Unsat):
+                break
+            if isinstance(answer, Sat):
+                failing = [each for each, claim in claims if not answer.value(claim)]
+                failing = failing or [each for each, _ in claims]
+            else:  # one at a time then; what is left has been shown
+                failing = [
+                    each for each, claim in claims if not isinstance(self.solver.check(t.lnot(claim)), Unsat)
+                ]
+                if not failing:
+                    break
+            refuted.extend(failing)
+            claims = [(each, claim) for each, claim in claims if all(each is not other for other in failing)]
+        self.solver.pop()
+        return refuted
+
+    def _not_preserved(self, current: list[Invariant]) -> set[int]:
+        failed: set[int] = set()
+        seen: set[Any] = set()
+        for entry, paths in self.behaviour.paths.items():
+            if entry == "nf_init":
+                continue
+            for path in paths:
+                if path.ending == "returned":
+                    self._step(path, entry, current, failed, seen)
+        return failed
+
+    def _step(
+        self, path: Path, entry: str, current: list[Invariant], failed: set[int], seen: set[Any]
+    ) -> None:
+        facts = Facts()
+        old, numbers = base_states(self.behaviour, facts), base_scalars(self.behaviour)
+        instance = instantiate(path, self.contracts, facts, old, numbers)
+        if not path.scalars and all(identity(instance.new[n]) == identity(instance.old[n]) for n in instance.old):
+            return  # only time has passed, which every template allows
+        # What happens after the last change does not matter: without it, fewer things are known, and many paths alike.
+        conditions = instance.conditions if path.scalars else instance.conditions[: instance.settled]
+        key = (entry, tuple(identity(each) for each in instance.new.values()), path.scalars,
+               tuple(c if isinstance(c, bool) else c.uid for c in conditions))  # fmt: skip
+        if key in seen:
+            return
+        seen.add(key)
+        install(current, facts, old, numbers)
+        inputs = input_conditions(instance.inputs, TIME)
+        after = instance.inputs.now if entry == "nf_process" else TIME
+        left = [each for each in current if id(each) not in failed]
+        refuted = self._refuted(
+            left, instance.new, instance.new_scalars, after, facts, [*inputs, *conditions]
+        )
+        failed.update(id(each) for each in refuted)
+
+
+def _initial_scalars(path: Path) -> dict[str, Value]:
+    return dict(path.scalars)

@@ -1,0 +1,396 @@
+"""Judging a property over a Behaviour: the only place where ``Proved`` is made.
+
+For each path of ``nf_process``, the property function is run on symbols. Where it branches, the solver says which ways
+are possible and the function is run again for each. An assert that can fail is a refutation, with a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import process_time
+from typing import Any
+
+from pytest_vigor import behaviour as b
+from pytest_vigor import term as t
+from pytest_vigor.assumption import cited
+from pytest_vigor.behaviour import Behaviour, Path
+from pytest_vigor.contract import Contracts
+from pytest_vigor.ghost.facts import Facts
+from pytest_vigor.headers import Header
+from pytest_vigor.instance import (
+    TIME,
+    Inputs,
+    Instance,
+    Owed,
+    accepted_conditions,
+    base_scalars,
+    base_states,
+    init_instance,
+    input_conditions,
+    instantiate,
+)
+from pytest_vigor.invariant import Invariant, install
+from pytest_vigor.number import number
+from pytest_vigor.property.asserts import watch_asserts
+from pytest_vigor.property.packets import Packet
+from pytest_vigor.property.steps import FLOOD, Beyond, Discarded, Sent, State, Step
+from pytest_vigor.record import fitted
+from pytest_vigor.smt import Sat, Solver, Unsat, Unsure
+from pytest_vigor.symbols import config_record, view
+from pytest_vigor.term import Bool, Value
+from pytest_vigor.verdict import Proved, Refuted, Unknown, Vacuous, Verdict
+
+DECISION_LIMIT = 2_000
+
+
+@dataclass(slots=True)
+class Model:
+    """An assignment that refutes something: the solver's answer, and what it was asked about."""
+
+    entry: str
+    answer: Sat
+    steps: list[Instance]
+    conditions: list[Bool]  #: everything that holds, for asking again with more
+    facts: Facts
+    broken: Owed | None = None
+
+
+@dataclass(slots=True)
+class Duty:
+    """An obligation that is not shown to hold."""
+
+    kind: str
+    detail: str
+    where: int
+    entry: str
+    model: Model | None  #: None where the solver was unsure
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Subject:
+    """An NF, explored, with what is believed of it."""
+
+    behaviour: Behaviour
+    header: Header
+    contracts: Contracts
+    invariants: list[Invariant]
+    solver: Solver
+    accepted: Bool = True
+    duties: list[Duty] = field(default_factory=list)
+
+    def prepare(self) -> None:
+        self.accepted = accepted_conditions(self.behaviour, self.contracts)
+
+    def begin(self, facts: Facts) -> tuple[dict[str, Any], dict[str, Value]]:
+        """The state between steps: arbitrary, but for the invariants."""
+        old, numbers = base_states(self.behaviour, facts), base_scalars(self.behaviour)
+        install(self.invariants, facts, old, numbers)
+        return old, numbers
+
+
+# ---- obligations
+
+
+def obligations(subject: Subject) -> list[Duty]:
+    """Those obligations, of all entry points, that are not shown to hold under the invariants."""
+    out: list[Duty] = []
+    seen: set[tuple[int, str]] = set()
+    for entry, paths in subject.behaviour.paths.items():
+        for path in paths:
+            if path.ending == "stuck" or any(True for _ in path.events()):
+                _discharge(subject, entry, path, seen, out)
+    return out
+
+
+def _discharge(subject: Subject, entry: str, path: Path, seen: set[tuple[int, str]], out: list[Duty]) -> None:
+    facts = Facts()
+    if entry == "nf_init":
+        instance = init_instance(path, subject.contracts, facts)
+        given: list[Bool] = []
+    else:
+        old, numbers = subject.begin(facts)
+        instance = instantiate(path, subject.contracts, facts, old, numbers)
+        given = [subject.accepted, *(input_conditions(instance.inputs, TIME) if entry == "nf_process" else [])]
+    owed = [item for item in instance.items if isinstance(item, Owed) and (id(item.node), item.detail) not in seen]
+    stuck_duty = path.ending == "stuck"
+    if not any(item.condition is not True for item in owed) and not stuck_duty:
+        seen.update((id(item.node), item.detail) for item in owed)
+        return
+    solver, so_far = subject.solver, list(given)
+    solver.push()
+    solver.add_all(given)
+    asserted = 0
+    pending: list[Owed] = []
+    fresh = {id(item) for item in owed}
+    for item in instance.items:
+        if isinstance(item, Owed) and id(item) in fresh and item.condition is not True:
+            pending.append(item)
+            seen.add((id(item.node), item.detail))
+            solver.add_all(facts.known[asserted:])
+            asserted = len(facts.known)
+            answer = solver.check(t.lnot(item.condition))
+            if not isinstance(answer, Unsat):
+                conditions = [*so_far, t.lnot(item.condition)]
+                model = Model(entry, answer, [instance], conditions, facts, item) if isinstance(answer, Sat) else None
+                reason = answer.reason if isinstance(answer, Unsure) else ""
+                out.append(Duty(item.kind, item.detail, item.where, entry, model, reason))
+        solver.add(item.condition)
+        so_far.append(item.condition)
+    if stuck_duty:
+        solver.add_all(facts.known[asserted:])
+        answer = solver.check()
+        if not isinstance(answer, Unsat):
+            model = Model(entry, answer, [instance], so_far, facts) if isinstance(answer, Sat) else None
+            out.append(Duty(f"stuck:{path.kind}", path.reason, path.where, entry, model))
+    solver.pop()
+
+
+# ---- properties
+
+
+@dataclass(slots=True)
+class _Failure:
+    """An AssertionError on a run, with a model of it."""
+
+    error: BaseException
+    model: Model
+
+
+class SymbolicRun:
+    """One run of a property on one path, with its first decisions given."""
+
+    def __init__(self, judge: Judging, prefix: list[Any]) -> None:
+        self.judge, self.prefix = judge, prefix
+        self.decisions: list[Any] = []
+        self.conditions: list[Bool] = []
+
+    def decide(self, condition: Bool) -> bool:
+        if isinstance(condition, bool):
+            return condition
+        judge = self.judge
+        if len(self.decisions) < len(self.prefix):
+            answer: bool = self.prefix[len(self.decisions)]
+        else:
+            yes = judge.possible(condition)
+            no = judge.possible(t.lnot(condition)) if yes else True
+            answer = yes
+            if yes and no:
+                judge.later([*self.decisions, False])
+        self.decisions.append(answer)
+        self.suppose(condition if answer else t.lnot(condition))
+        return answer
+
+    def suppose(self, condition: Bool) -> None:
+        """Adds a condition to the run."""
+        self.conditions.append(condition)
+        self.judge.add(condition)
+
+    def assume(self, condition: Bool) -> None:
+        if isinstance(condition, bool):
+            if not condition:
+                raise Discarded
+            return
+        if not self.judge.possible(condition):
+            raise Discarded
+        self.suppose(condition)
+
+    def pick(self, count: int) -> int:
+        """One of several, the others later."""
+        if len(self.decisions) < len(self.prefix):
+            chosen: int = self.prefix[len(self.decisions)]
+        else:
+            chosen = 0
+            for other in range(count - 1, 0, -1):
+                self.judge.later([*self.decisions, other])
+        self.decisions.append(chosen)
+        return chosen
+
+
+class Judging:
+    """One property on one path."""
+
+    def __init__(self, subject: Subject, path: Path, function: Callable[[Step], Any], cpu_deadline: float) -> None:
+        self.subject, self.path, self.function, self.cpu_deadline = subject, path, function, cpu_deadline
+        self.facts = Facts()
+        old, numbers = subject.begin(self.facts)
+        self.instance = instantiate(path, subject.contracts, self.facts, old, numbers)
+        self.solver = subject.solver
+        self.given = [subject.accepted, *input_conditions(self.instance.inputs, TIME), *self.instance.conditions]
+        self.work: list[list[Any]] = []
+        self.reached = False
+        self.unsure: list[str] = []
+        self._asserted = 0
+        self._model: Sat | None = None
+
+    # ---- the solver, as a run sees it
+
+    def add(self, condition: Bool) -> None:
+        self.solver.add(condition)
+        if self._model is not None and not self._model.value(condition):
+            self._model = None
+
+    def _learn(self) -> None:
+        known = self.facts.known
+        while self._asserted < len(known):
+            self.add(known[self._asserted])
+            self._asserted += 1
+
+    def possible(self, *conditions: Bool) -> bool:
+        """Whether conditions can hold here; yes where the solver is unsure."""
+        if process_time() > self.cpu_deadline:
+            raise Budget
+        self._learn()
+        if self._model is not None and all(self._model.value(c) for c in conditions):
+            return True
+        answer = self.solver.check(*conditions)
+        if isinstance(answer, Sat):
+            self._model = answer if self._model is None else self._model
+        elif isinstance(answer, Unsure):
+            self.unsure.append(answer.reason)
+        return not isinstance(answer, Unsat)
+
+    def later(self, decisions: list[Any]) -> None:
+        if len(self.work) > DECISION_LIMIT:
+            raise Budget
+        self.work.append(decisions)
+
+    # ---- running
+
+    def run(self) -> _Failure | Unknown | None:
+        """The first failure over all ways through the property, if any."""
+        self.solver.push()
+        try:
+            self.solver.add_all(self.given)
+            if not self.possible():
+                return None
+            base_asserted, base_model = self._asserted, self._model
+            self.work = [[]]
+            while self.work:
+                prefix = self.work.pop()
+                self._asserted, self._model = base_asserted, base_model
+                self.solver.push()
+                try:
+                    outcome = self._once(prefix)
+                finally:
+                    self.solver.pop()
+                if outcome is not None:
+                    return outcome
+            return None
+        finally:
+            self.solver.pop()
+
+    def _once(self, prefix: list[Any]) -> _Failure | Unknown | None:
+        run = SymbolicRun(self, prefix)
+        steps = [self.instance]
+        step = self._step(run, self.instance, steps, "")
+        try:
+            with watch_asserts() as noted:
+                self.function(step)
+        except Discarded:
+            pass
+        except Beyond:
+            if self.possible():
+                return Unknown(self.path.reason or "a path ended before the NF returned", "")
+        except AssertionError as error:
+            self.reached = True
+            self._learn()
+            answer = self.solver.check()
+            if isinstance(answer, Sat):
+                conditions = [*self.given, *run.conditions]
+                return _Failure(error, Model("nf_process", answer, steps, conditions, self.facts))
+            if isinstance(answer, Unsure):
+                return Unknown(f"the solver gave up ({answer.reason}) on {error or 'an assert'}", "simplify the claim")
+        self.reached = self.reached or noted.reached
+        return None
+
+    def _step(self, run: SymbolicRun, instance: Instance, steps: list[Instance], tag: str) -> Step:
+        subject, inputs = self.subject, instance.inputs
+        ended = instance.path.ending == "returned"
+
+        def outcome() -> tuple[State, Sent, bool]:
+            value = instance.value
+            packet = Packet(run, self.facts, instance.frame, inputs.length)
+            new = view(subject.header, run, instance.new, instance.new_scalars)
+            if value == b.NF_DROP & t.mask(32):
+                return new, Sent(), False
+            if value == b.NF_FLOOD & t.mask(32):
+                return new, Sent([(FLOOD, packet)]), True
+            return new, Sent([(number(run, value, 32, True), packet)]), False
+
+        def following(device: Any, packet: Packet, now: Any) -> Step:
+            then = f"step{len(steps) + 1}."
+            time = fitted(run, now, 64, True)
+            run.assume(t.sle(64, inputs.now, time))
+            given = Inputs(fitted(run, device, 16), packet.length_bits, time, packet.frame)
+            for condition in input_conditions(given, inputs.now):
+                run.assume(condition)
+            paths = subject.behaviour.paths["nf_process"]
+            chosen = paths[run.pick(len(paths))]
+            second = instantiate(
+                chosen, subject.contracts, self.facts, instance.new, instance.new_scalars, given, then
+            )
+            for condition in second.conditions:
+                run.suppose(condition)
+            if not self.possible():
+                raise Discarded
+            steps.append(second)
+            return self._step(run, second, steps, then)
+
+        def respected(kind: str) -> bool:
+            return not any(duty.kind == kind for duty in subject.duties)
+
+        return Step(
+            run, config=config_record(subject.header, run),
+            device_count=number(run, t.var(b.DEVICE_COUNT, 16), 16),
+            device=number(run, inputs.device, 16), packet=Packet(run, self.facts, inputs.frame, inputs.length),
+            now=number(run, inputs.now, 64, True),
+            old=view(subject.header, run, instance.old, instance.old_scalars),
+            outcome=outcome if ended else None, reason=instance.path.reason,
+            respected=respected if not tag else None, following=following,
+        )  # fmt: skip
+
+
+class Budget(Exception):  # noqa: N818 - becomes an Unknown verdict
+    """There is no time left."""
+
+
+def judge(subject: Subject, function: Callable[[Step], Any], claim: str, cpu_seconds: float) -> Verdict:
+    """The verdict on a property of an explored NF."""
+    deadline = process_time() + cpu_seconds
+    reaching = 0
+    unknown: Unknown | None = None
+    for path in subject.behaviour.paths.get("nf_process", ()):
+        judging = Judging(subject, path, function, deadline)
+        try:
+            outcome = judging.run()
+        except Budget:
+            return Unknown(
+                f"the budget of {cpu_seconds:g} CPU seconds ran out on the path at {path.where:#x}",
+                "raise --vigor-cpu-seconds, or split the property",
+            )
+        if isinstance(outcome, _Failure):
+            return Refuted(claim, outcome.model)
+        if isinstance(outcome, Unknown):
+            unknown = unknown or outcome
+        if judging.reached:
+            reaching += 1
+    if not subject.behaviour.accepted:
+        return Unknown("nf_init accepts no configuration", "let it return true for some")
+    if unknown is not None:
+        return unknown
+    if not reaching:
+        return Vacuous("no assert of this property is reached on any path")
+    stuck = [duty for duty in subject.duties if duty.kind.startswith("stuck:")]
+    if stuck:
+        return Unknown(stuck[0].detail, "see docs/unknown.md")
+    if subject.duties:
+        first = subject.duties[0]
+        return Unknown(
+            f"the claim holds as long as the NF keeps its obligations, but it breaks one: {first.detail}",
+            "see what properties/test_every_nf.py says of this NF",
+        )
+    return Proved(reaching, cited())
+
+

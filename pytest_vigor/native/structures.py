@@ -1,0 +1,232 @@
+"""libVig's structures as they are in memory: reading and setting up what they hold, through their own functions."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from pytest_vigor.ghost import map as maps, vector as vectors
+from pytest_vigor.ghost.facts import Plain
+from pytest_vigor.ghost.flow_table import FlowTable
+from pytest_vigor.ghost.flows import PlainBase
+from pytest_vigor.ghost.index_pool import IndexPool
+from pytest_vigor.trace import Entries, ObjectState
+
+
+class Unfit(Exception):
+    """A structure does not take the entries that it should have."""
+
+
+class Structure(Protocol):
+    """One structure, at an address. `label` is what calls of it are logged under."""
+
+    kind: str
+    address: int
+    label: str
+    capacity: int
+    element_bytes: int
+    #: The records on loan, by index, with their content when they were lent.
+    loans: dict[int, int]
+
+    def entries(self) -> Entries: ...
+    def replace(self, entries: Mapping[int, Any]) -> None: ...
+    def ghost(self, run: Any, entries: Mapping[int, Any]) -> Any: ...
+
+
+class _Structure:
+    kind = ""
+
+    def __init__(self, library: ctypes.CDLL, address: int, parameters: Mapping[str, int], label: str) -> None:
+        self.address, self.label, self.capacity = address, label, parameters["capacity"]
+        self.element_bytes = parameters.get("key_bytes", parameters.get("record_bytes", 0))
+        self.loans: dict[int, int] = {}
+        self._library = library
+        self._element = ctypes.create_string_buffer(max(1, self.element_bytes))
+
+    def _function(self, name: str, result: Any, *parameters: Any) -> Callable[..., Any]:
+        function = getattr(self._library, f"{self.kind}_{name}")
+        function.restype, function.argtypes = result, (ctypes.c_void_p, *parameters)
+        return lambda *arguments: function(self.address, *arguments)
+
+    def _bits(self) -> int:
+        return int.from_bytes(self._element.raw[: self.element_bytes], "little")
+
+    def _bytes(self, bits: int) -> bytes:
+        try:
+            return bits.to_bytes(self.element_bytes, "little")
+        except OverflowError:
+            raise Unfit(f"{bits:#x} is more than {self.label} has bytes for, {self.element_bytes}") from None
+
+
+class _Pool(_Structure):
+    erase_name = ""
+
+    def __init__(self, library: ctypes.CDLL, address: int, parameters: Mapping[str, int], label: str) -> None:
+        super().__init__(library, address, parameters, label)
+        self._age = ctypes.c_int64()
+        self._outs = (ctypes.byref(self._age),)
+        self._entry = self._function("entry", ctypes.c_bool, ctypes.c_uint32, *[ctypes.c_void_p] * len(self._outs))
+
+    def entries(self) -> dict[int, tuple[int, int]]:
+        entry, age, outs = self._entry, self._age, self._outs
+        return {index: (self._bits(), age.value) for index in range(self.capacity) if entry(index, *outs)}
+
+    def replace(self, entries: Mapping[int, tuple[int, int]]) -> None:
+        erase = self._function(self.erase_name, None, ctypes.c_uint32)
+        for index in self.entries():
+            erase(index)
+        for index, (key, age) in sorted(entries.items(), key=lambda entry: (entry[1][1], entry[0])):
+            if not self._restore(index, key, age):
+                raise Unfit(f"{self.kind}_restore refuses index {index} with age {age} in {self.label}")
+
+    def _restore(self, index: int, key: int, age: int) -> bool:
+        raise NotImplementedError
+
+
+class _NativeFlowTable(_Pool):
+    kind, erase_name = "flow_table", "erase"
+
+    def __init__(self, library: ctypes.CDLL, address: int, parameters: Mapping[str, int], label: str) -> None:
+        super().__init__(library, address, parameters, label)
+        self._outs = (ctypes.byref(self._element), ctypes.byref(self._age))  # type: ignore[assignment]
+        self._entry = self._function("entry", ctypes.c_bool, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p)
+
+    def _restore(self, index: int, key: int, age: int) -> bool:
+        restore = self._function("restore", ctypes.c_bool, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_int64)
+        return bool(restore(self._bytes(key), index, age))
+
+    def ghost(self, run: Any, entries: Mapping[int, tuple[int, int]]) -> FlowTable:
+        return FlowTable(run, PlainBase(Plain(), self.label, 8 * self.element_bytes, self.capacity, entries))
+
+
+class _NativeIndexPool(_Pool):
+    kind, erase_name = "index_pool", "release"
+
+    def _restore(self, index: int, key: int, age: int) -> bool:
+        return bool(self._function("restore", ctypes.c_bool, ctypes.c_uint32, ctypes.c_int64)(index, age))
+
+    def ghost(self, run: Any, entries: Mapping[int, tuple[int, int]]) -> IndexPool:
+        return IndexPool(run, PlainBase(Plain(), self.label, 0, self.capacity, entries))
+
+
+class _NativeMap(_Structure):
+    kind = "map"
+
+    def entries(self) -> dict[int, int]:
+        slots = self._function("slots", ctypes.c_uint32)()
+        slot = self._function("slot", ctypes.c_bool, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p)
+        value = ctypes.c_uint32()
+        outs = ctypes.byref(self._element), ctypes.byref(value)
+        return {self._bits(): value.value for number in range(slots) if slot(number, *outs)}
+
+    def replace(self, entries: Mapping[int, int]) -> None:
+        erase = self._function("erase", ctypes.c_bool, ctypes.c_char_p)
+        put = self._function("put", ctypes.c_bool, ctypes.c_char_p, ctypes.c_uint32)
+        for key in self.entries():
+            erase(self._bytes(key))
+        for key, value in entries.items():
+            if not put(self._bytes(key), value):
+                raise Unfit(f"map_put refuses the key {key:#x} in {self.label}")
+
+    def ghost(self, run: Any, entries: Mapping[int, int]) -> maps.Map:
+        return maps.Map(run, maps.PlainBase(self.label, 8 * self.element_bytes, self.capacity, entries))
+
+
+class NativeVector(_Structure):
+    """A vector. Its records are read where they lie, because one that is on loan cannot be borrowed again."""
+
+    kind = "vector"
+    _PROBED = 4096
+
+    def __init__(self, library: ctypes.CDLL, address: int, parameters: Mapping[str, int], label: str) -> None:
+        super().__init__(library, address, parameters, label)
+        borrow = self._function("borrow", ctypes.c_void_p, ctypes.c_uint32)
+        give_back = self._function("give_back", None, ctypes.c_void_p)
+
+        def probe(index: int) -> int:
+            record: int | None = borrow(index)
+            give_back(record)
+            return record or 0
+
+        self._first = probe(0)
+        self._stride = max(self.element_bytes, probe(1) - self._first) if self.capacity > 1 else self.element_bytes
+        # All of them where that is quick: a faulty library may lend anything.
+        probed = range(self.capacity) if self.capacity <= self._PROBED else (self.capacity - 1,)
+        for index in probed:
+            if probe(index) != self.record_address(index):
+                raise Unfit(f"vector_borrow lends overlapping or scattered records of {label}")
+
+    def record_address(self, index: int) -> int:
+        """Where a record lies."""
+        return self._first + index * self._stride
+
+    def index_at(self, address: int) -> int | None:
+        """The index of the record that begins at an address."""
+        index, rest = divmod(address - self._first, self._stride)
+        return index if rest == 0 and 0 <= index < self.capacity else None
+
+    def record(self, index: int) -> int:
+        """The content of a record as it is now."""
+        content = ctypes.string_at(self.record_address(index), self.element_bytes)
+        return int.from_bytes(content, "little")
+
+    def entries(self) -> dict[int, int]:
+        content = ctypes.string_at(self._first, (self.capacity - 1) * self._stride + self.element_bytes)
+        found: dict[int, int] = {}
+        for index in range(self.capacity):
+            start = index * self._stride
+            bits = int.from_bytes(content[start : start + self.element_bytes], "little")
+            bits = self.loans.get(index, bits)
+            if bits:
+                found[index] = bits
+        return found
+
+    def replace(self, entries: Mapping[int, int]) -> None:
+        for index in entries:
+            if not 0 <= index < self.capacity:
+                raise Unfit(f"{self.label} has no record {index}")
+        for index in range(self.capacity):
+            record = self._bytes(entries.get(index, 0))
+            ctypes.memmove(self.record_address(index), record, self.element_bytes)
+
+    def ghost(self, run: Any, entries: Mapping[int, int]) -> vectors.Vector:
+        base = vectors.PlainBase(self.label, 8 * self.element_bytes, self.capacity, entries)
+        return vectors.Vector(run, vectors.Lent(base, tuple(self.loans)))
+
+    def ghost_in_place(self, run: Any) -> vectors.Vector:
+        """The state as it is now, read only where asked for: what a large vector's preconditions need."""
+        records = _InPlace(self)
+        return vectors.Vector(run, vectors.Lent(records, tuple(self.loans)))
+
+
+class _InPlace(vectors.PlainBase):
+    """Records that are read from memory when asked for."""
+
+    def __init__(self, vector: NativeVector) -> None:
+        super().__init__(vector.label, 8 * vector.element_bytes, vector.capacity, {})
+        self._vector = vector
+
+    def at(self, index: Any) -> int:
+        return self._vector.loans.get(index, self._vector.record(index) if index < self._vector.capacity else 0)
+
+
+_KINDS: dict[str, Callable[[ctypes.CDLL, int, Mapping[str, int], str], Structure]] = {
+    "flow_table": _NativeFlowTable,
+    "index_pool": _NativeIndexPool,
+    "map": _NativeMap,
+    "vector": NativeVector,
+}
+
+
+def structure(
+    kind: str, library: ctypes.CDLL, address: int, parameters: Mapping[str, int], label: str
+) -> Structure | None:
+    """The structure of that kind at an address; None for a kind that only its contracts know."""
+    make = _KINDS.get(kind)
+    return None if make is None else make(library, address, parameters, label)
+
+
+def state_of(held: Structure) -> ObjectState:
+    """What a structure holds now."""
+    return ObjectState(held.kind, held.capacity, 8 * held.element_bytes, held.entries())

@@ -1,0 +1,236 @@
+"""Packets in properties: fields by name, presence as truth, expected packets with ``...`` for any value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_vigor import term as t
+from pytest_vigor.frame import OFFSET_BITS, Frame
+from pytest_vigor.ghost.facts import Knowledge
+from pytest_vigor.number import Run, Truth, number, truth
+from pytest_vigor.packet import (
+    ETHER_BYTES,
+    HEADERS,
+    IPV4_BYTES,
+    PROTOCOL_TCP,
+    PROTOCOL_UDP,
+    TCP_BYTES,
+    TYPE_IPV4,
+    UDP_BYTES,
+    HeaderField,
+)
+from pytest_vigor.record import fitted
+from pytest_vigor.term import Bool, Value
+
+
+class AbsentHeader(Exception):  # noqa: N818 - a mistake in the property, reported as such
+    """A field was read of a header that the packet need not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wildcard:
+    """Bytes that an expected packet leaves open."""
+
+    offset: Value
+    size_bytes: int
+
+
+class Header:
+    """One header of a packet: its fields as attributes; true where the packet has it."""
+
+    __slots__ = ("_name", "_packet")
+
+    def __init__(self, packet: Packet, name: str) -> None:
+        self._packet, self._name = packet, name
+
+    def __bool__(self) -> bool:
+        return bool(self.present)
+
+    @property
+    def present(self) -> bool | Truth:
+        """Whether the packet has this header, whole."""
+        return truth(self._packet.run, self._packet.presence(self._name))
+
+    @property
+    def offset(self) -> Any:
+        """Where the header starts, in bytes from the start of the packet."""
+        return number(self._packet.run, self._packet.start(self._name), OFFSET_BITS)
+
+    def __getattr__(self, name: str) -> Any:
+        field = HEADERS[self._name].get(name)
+        if field is None:
+            raise AttributeError(f"{self._name} has no field {name!r}; it has {', '.join(HEADERS[self._name])}")
+        if not self:
+            raise AbsentHeader(
+                f"packet.{self._name}.{name} is read where the packet has no {self._name} header: "
+                f"say assume(packet.{self._name}) first"
+            )
+        packet = self._packet
+        return number(packet.run, packet.field(self._name, field), field.size_bits)
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Names and values of the fields."""
+        return ((name, getattr(self, name)) for name in HEADERS[self._name])
+
+
+class Packet:
+    """A packet's bytes and length, with its headers decoded by field. Numbers are in host order."""
+
+    __slots__ = ("any_bytes", "facts", "frame", "length_bits", "run")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(
+        self, run: Run, facts: Knowledge, frame: Frame, length: Value, any_bytes: tuple[Wildcard, ...] = ()
+    ) -> None:
+        self.run, self.facts, self.frame, self.length_bits, self.any_bytes = run, facts, frame, length, any_bytes
+
+    @property
+    def length(self) -> Any:
+        """In bytes, without the frame check sequence."""
+        return number(self.run, self.length_bits, OFFSET_BITS)
+
+    @property
+    def ether(self) -> Header:
+        return Header(self, "ether")
+
+    @property
+    def ipv4(self) -> Header:
+        return Header(self, "ipv4")
+
+    @property
+    def tcp(self) -> Header:
+        return Header(self, "tcp")
+
+    @property
+    def udp(self) -> Header:
+        return Header(self, "udp")
+
+    @property
+    def tcpudp(self) -> Header:
+        """The ports, of TCP or of UDP."""
+        return Header(self, "tcpudp")
+
+    def byte(self, offset: Any) -> Any:
+        """The byte at an offset below the length."""
+        at = fitted(self.run, offset, OFFSET_BITS)
+        if not truth(self.run, t.ult(OFFSET_BITS, at, self.length_bits)):
+            raise IndexError(offset)
+        return number(self.run, self.frame.byte(at), 8)
+
+    # ---- where headers are
+
+    def start(self, header: str) -> Value:
+        """The offset of a header that is there."""
+        if header == "ether":
+            return 0
+        if header == "ipv4":
+            return ETHER_BYTES
+        return t.add(OFFSET_BITS, ETHER_BYTES, self._header_bytes())
+
+    def _header_bytes(self) -> Value:
+        ihl = t.extract(self.frame.byte(ETHER_BYTES), 8, 3, 0)
+        return t.scale(OFFSET_BITS, t.zext(ihl, 4, OFFSET_BITS), 4)
+
+    def presence(self, header: str) -> Bool:
+        """Whether a header is there, whole and of the length that it claims."""
+        frame, length = self.frame, self.length_bits
+        ether = t.ule(OFFSET_BITS, ETHER_BYTES, length)
+        if header == "ether":
+            return ether
+        total = frame.read_big_endian(ETHER_BYTES + 2, 2)
+        header_bytes = self._header_bytes()
+        ipv4 = t.land(
+            t.ule(OFFSET_BITS, ETHER_BYTES + IPV4_BYTES, length),
+            t.eq(16, frame.read_big_endian(12, 2), TYPE_IPV4),
+            t.eq(4, t.extract(frame.byte(ETHER_BYTES), 8, 7, 4), 4),
+            t.ule(OFFSET_BITS, IPV4_BYTES, header_bytes),
+            t.ule(OFFSET_BITS, header_bytes, total),
+            t.ule(OFFSET_BITS, total, t.sub(OFFSET_BITS, length, ETHER_BYTES)),
+        )
+        if header == "ipv4":
+            return ipv4
+        fragment = t.band(16, frame.read_big_endian(ETHER_BYTES + 6, 2), 0x3FFF)
+        protocol, payload = frame.byte(ETHER_BYTES + 9), t.sub(OFFSET_BITS, total, header_bytes)
+        whole = t.land(ipv4, t.eq(16, fragment, 0))
+        tcp = t.land(whole, t.eq(8, protocol, PROTOCOL_TCP), t.ule(OFFSET_BITS, TCP_BYTES, payload))
+        udp = t.land(whole, t.eq(8, protocol, PROTOCOL_UDP), t.ule(OFFSET_BITS, UDP_BYTES, payload))
+        return {"tcp": tcp, "udp": udp}.get(header, t.lor(tcp, udp))
+
+    def field(self, header: str, field: HeaderField) -> Value:
+        """The bits of a field, in host order."""
+        first, last = field.offset_bits // 8, (field.offset_bits + field.size_bits - 1) // 8
+        size_bytes = last - first + 1
+        whole = self.frame.read_big_endian(t.add(OFFSET_BITS, self.start(header), first), size_bytes)
+        low = 8 * (last + 1) - field.offset_bits - field.size_bits
+        return t.extract(whole, 8 * size_bytes, low + field.size_bits - 1, low)
+
+    # ---- expected packets
+
+    def with_(self, **headers: dict[str, Any]) -> Packet:
+        """The packet with some fields changed: ``packet.with_(ipv4=dict(src=address, checksum=...))``. ``...`` leaves
+        a field's bytes open."""
+        frame, any_bytes = self.frame, self.any_bytes
+        for header, changes in headers.items():
+            if header not in HEADERS:
+                raise TypeError(f"no such header: {header}; there are {', '.join(HEADERS)}")
+            for name, value in changes.items():
+                field = HEADERS[header].get(name)
+                if field is None:
+                    raise TypeError(f"{header} has no field {name!r}; it has {', '.join(HEADERS[header])}")
+                at = t.add(OFFSET_BITS, self.start(header), field.offset_bits // 8)
+                end = (field.offset_bits + field.size_bits + 7) // 8
+                size_bytes = end - field.offset_bits // 8
+                if value is ...:
+                    any_bytes = (*any_bytes, Wildcard(at, size_bytes))
+                    continue
+                bits = fitted(self.run, value, field.size_bits)
+                old = frame.read_big_endian(at, size_bytes)
+                width, low = 8 * size_bytes, 8 * end - field.offset_bits - field.size_bits
+                parts = [
+                    (width - low - field.size_bits, t.extract(old, width, width - 1, low + field.size_bits)
+                     if width > low + field.size_bits else 0),
+                    (field.size_bits, bits),
+                    (low, t.extract(old, width, low - 1, 0) if low else 0),
+                ]  # fmt: skip
+                whole = t.concat(parts)
+                swapped = t.concat([(8, t.extract(whole, width, 8 * k + 7, 8 * k)) for k in range(size_bytes)])
+                frame = frame.write(at, size_bytes, swapped)
+        return Packet(self.run, self.facts, frame, self.length_bits, any_bytes)
+
+    def __eq__(self, other: object) -> Any:
+        return truth(self.run, self.same(other)) if isinstance(other, Packet) else NotImplemented
+
+    def same(self, other: Packet) -> Bool:
+        """Equality of lengths and of every byte that neither side leaves open. Decided at one arbitrary byte."""
+        lengths = t.eq(OFFSET_BITS, self.length_bits, other.length_bits)
+        if self.frame == other.frame:
+            return lengths
+        wildcards = self.any_bytes + other.any_bytes
+
+        def alike(at: Value) -> Bool:
+            within = [
+                t.ult(OFFSET_BITS, t.sub(OFFSET_BITS, at, each.offset), each.size_bytes) for each in wildcards
+            ]
+            outside = t.ule(OFFSET_BITS, self.length_bits, at)
+            return t.lor(outside, *within, t.eq(8, self.frame.byte(at), other.frame.byte(at)))
+
+        def extent() -> range:
+            assert isinstance(self.length_bits, int)
+            return range(self.length_bits)
+
+        identity = ("packets", self.frame, other.frame, wildcards, self.length_bits)
+        return t.land(lengths, self.facts.forall(identity, "bytes of packets", OFFSET_BITS, alike, extent))
+
+    def content(self) -> bytes:
+        """The bytes of a plain packet."""
+        assert isinstance(self.length_bits, int)
+        return bytes(v for k in range(self.length_bits) if isinstance(v := self.frame.byte(k), int))
+
+    def __repr__(self) -> str:
+        if isinstance(self.length_bits, int) and self.frame.content is not None:
+            return f"Packet({self.content().hex()})"
+        return "<packet>"
+
+

@@ -1,0 +1,220 @@
+"""Running an NF's binary natively in a given situation, with the contracts as monitors.
+
+It runs in a child process several times over: with different bytes in all memory and registers that nobody
+initialised, and with a guard page behind the packet or before it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_vigor.binary import Binary, load
+from pytest_vigor.errors import BinaryError
+from pytest_vigor.headers import Header
+from pytest_vigor.layout import IMAGE_BASE, padding, scalars
+from pytest_vigor.native.events import results
+from pytest_vigor.trace import (
+    CRASHED,
+    HUNG,
+    INIT,
+    REFUSED,
+    RETURNED,
+    Call,
+    Entries,
+    Figure,
+    Member,
+    ObjectState,
+    Run,
+    Situation,
+    Step,
+    StepResult,
+)
+
+FILLERS = (0xA5, 0x00, 0xFF)
+WATCH_UP_TO = 4096
+MEMORY_BYTES = 4 << 30
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def situation(
+    binary: Binary,
+    header: Header,
+    libvig: Path,
+    contracts: Sequence[Path],
+    config: bytes,
+    device_count: int,
+    steps: Sequence[Step],
+    state: Mapping[str, Entries] | None = None,
+    scalars: Mapping[str, int] | None = None,
+) -> Situation:
+    """The situation of a binary whose layouts a header gives; `config` is the memory of its struct nf_config."""
+    return Situation(
+        binary=str(binary.path.resolve()),
+        libvig=str(libvig.resolve()),
+        contracts=tuple(str(path.resolve()) for path in contracts),
+        config=config,
+        device_count=device_count,
+        steps=tuple(steps),
+        members=members(header),
+        figures=figures(header),
+        state=state,
+        scalars=dict(scalars or {}),
+        binary_digest=binary.digest,
+    )
+
+
+def members(header: Header) -> tuple[Member, ...]:
+    """The structures that an NF's state holds."""
+    return tuple(
+        Member(each.name, each.kind, each.offset, () if each.record is None else padding(each.record))
+        for each in header.state_objects
+    )
+
+
+def figures(header: Header) -> tuple[Figure, ...]:
+    """The numbers that an NF's state holds."""
+    if header.state is None:
+        return ()
+    return tuple(Figure(each.path, each.offset, each.type.size_bytes) for each in scalars(header.state))
+
+
+def replay_command(path: Path) -> str:
+    """What to type to run a saved situation again."""
+    return f"pytest --vigor-replay {shlex.quote(str(path))}"
+
+
+def replay(
+    situation: Situation,
+    cpu_seconds: float = 2.0,
+    memory_bytes: int = MEMORY_BYTES,
+    watch_up_to: int = WATCH_UP_TO,
+    fillers: Sequence[int] = FILLERS,
+) -> Run:
+    """Runs the binary; never raises for anything that the binary does.
+
+    `cpu_seconds` is what each call of the NF may take. Structures of a capacity above `watch_up_to` are not held
+    against their contracts in full, which takes time for each entry; the calls are logged, and vectors' preconditions
+    checked, all the same. With a single filler, nothing is learnt about uninitialised memory.
+    """
+    try:
+        binary = load(Path(situation.binary), required=())
+    except BinaryError as error:
+        return Run(StepResult(INIT, REFUSED, str(error)))
+    variants = [{"filler": filler, "guard_after": True, "watch_up_to": watch_up_to} for filler in fillers]
+    variants.append({"filler": fillers[0], "guard_after": False, "watch_up_to": 0})
+    # Ours to take as well: reading the state, and the monitors.
+    backstop_seconds = 60 + 20 * cpu_seconds * (1 + len(situation.steps))
+    job = {
+        "situation": situation.to_json(),
+        "relocations": [[each.offset, each.symbol] for each in binary.relocations if each.addend == 0],
+        "variants": variants,
+        "cpu_seconds": cpu_seconds,
+        "backstop_seconds": backstop_seconds,
+        "memory_bytes": memory_bytes,
+    }
+    lines, failure = _child(job, backstop_seconds * len(variants))
+    image_bytes = max(segment.end for segment in binary.segments) - IMAGE_BASE
+    ran = [results(_of_variant(lines, number), image_bytes) for number in range(len(variants))]
+    if not ran[0]:
+        return Run(StepResult(INIT, *failure), binary_digest=binary.digest)
+    shown = ran[0]
+    if ran[-1] and shown[-1].ending == RETURNED != ran[-1][-1].ending:
+        shown = ran[-1]
+    difference = _difference(situation, ran[: len(fillers)], fillers)
+    return Run(shown[0], shown[1:], bool(difference), difference, binary.digest)
+
+
+def _child(job: dict[str, Any], timeout_seconds: float) -> tuple[list[dict[str, Any]], tuple[str, str]]:
+    """The events of a child process, and what to say if there are none."""
+    paths = [str(_PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "pytest_vigor.native.child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+    ) as process:
+        try:
+            out, printed = process.communicate(json.dumps(job).encode(), timeout_seconds)
+            failure = CRASHED, f"the replaying process ended with {process.returncode}\n{printed.decode()[-2000:]}"
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, _ = process.communicate()
+            failure = HUNG, f"the replaying process did not end in {timeout_seconds:.0f} seconds"
+    return list(_parsed(out)), failure
+
+
+def _parsed(out: bytes) -> Iterator[dict[str, Any]]:
+    for line in out.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            # Empty, or cut off by the process's end.
+            continue
+        yield event
+
+
+def _of_variant(events: Sequence[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+    return [event for event in events if event["variant"] == number]
+
+
+# ---- what depends on uninitialised memory
+
+
+def _difference(situation: Situation, ran: Sequence[tuple[StepResult, ...]], fillers: Sequence[int]) -> str:
+    holes = {member.name: member.padding for member in situation.members}
+    first = [_observable(result, holes) for result in ran[0]]
+    for filler, others in zip(fillers[1:], ran[1:], strict=True):
+        if not others:
+            continue
+        for number, mine in enumerate(first):
+            theirs = _observable(others[number], holes) if number < len(others) else {"ending": "not reached"}
+            for name, value in mine.items():
+                other = theirs.get(name)
+                if other != value:
+                    where = mine["entry"] if number == 0 else f"step {number} ({mine['entry']})"
+                    with_ = f"{value!r} with {fillers[0]:#04x} there, {other!r} with {filler:#04x}"
+                    return f"{where}: {name} depends on uninitialised memory: {with_}"
+    return ""
+
+
+def _observable(result: StepResult, holes: Mapping[str, Sequence[tuple[int, int]]]) -> dict[str, Any]:
+    """What must be the same whatever uninitialised memory holds. A faulting address need not be."""
+    shown: dict[str, Any] = {
+        "entry": result.entry,
+        "ending": result.ending,
+        "function": result.function,
+        "value": result.value,
+        "packet": None if result.packet_after is None else result.packet_after.hex(),
+        "scalars": result.scalars_new,
+    }
+    for name, state in (result.new or {}).items():
+        shown[name] = _without_padding(state, holes.get(name, ()))
+    for number, call in enumerate(result.calls):
+        shown[f"call {number + 1}"] = _show(call)
+    return shown
+
+
+def _without_padding(state: ObjectState, holes: Sequence[tuple[int, int]]) -> ObjectState:
+    if state.kind != "vector" or not holes:
+        return state
+    keep = (1 << state.element_bits) - 1
+    for start, end in holes:
+        keep &= ~((1 << 8 * end) - (1 << 8 * start))
+    records = {index: bits & keep for index, bits in state.entries.items() if isinstance(bits, int)}
+    return dataclasses.replace(state, entries={index: bits for index, bits in records.items() if bits})
+
+
+def _show(call: Call) -> str:
+    arguments = ", ".join(f"{name}={value}" for name, value in call.arguments.items())
+    outs = "".join(f", {name}={value}" for name, value in call.outs.items())
+    return f"{call.function}({arguments}) = {call.result}{outs}"

@@ -1,0 +1,41 @@
+"""What can be said about a property: Proved, Refuted, Vacuous, or Unknown with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """The claim holds on every path, in every state, for every input. Made by ``judge`` only."""
+
+    paths: int  #: how many paths reach the claim
+    assumptions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refuted:
+    """The claim fails for the inputs and the state of a model. ``counterexample`` is what shows it."""
+
+    claim: str
+    counterexample: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Vacuous:
+    """No assert of the property is ever reached: it claims nothing."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nothing is shown. ``reason`` says what stood in the way and ``remedy`` what would help."""
+
+    reason: str
+    remedy: str = ""
+    details: tuple[str, ...] = field(default=())
+
+
+Verdict = Proved | Refuted | Vacuous | Unknown
