@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from pytest_vigor import term
 from pytest_vigor.explore import vectors
-from pytest_vigor.explore.vex_division import as_quotient, as_remainder, divide_signed, divide_unsigned
+from pytest_vigor.explore.vex_division import as_quotient, as_remainder
 from pytest_vigor.explore.vex_unmodelled import Unmodelled
 from pytest_vigor.term import Bool, Term, Value, mask
 
@@ -120,10 +120,6 @@ def truth(value: Value, width: int) -> Bool:
     return term.eq(1, low, 1)
 
 
-def _not_equal_zero(width: int, a: Value) -> Bool:
-    return a != 0 if type(a) is int else term.ne(width, a, 0)
-
-
 # ---- joining and splitting ------------------------------------------------------------------------------------------
 
 
@@ -149,10 +145,6 @@ def _wider(width: int, out: int, a: Value) -> Value:
     return a if type(a) is int else term.zext(a, width, out)
 
 
-def _signed_bit(width: int, a: Bool) -> Value:
-    return term.ite(width, a, mask(width), 0)  # type: ignore[no-any-return]
-
-
 # ---- counting bits --------------------------------------------------------------------------------------------------
 
 
@@ -174,65 +166,35 @@ def _count_trailing(width: int, a: Value) -> Value:
     return count
 
 
-def _count_ones(width: int, a: Value) -> Value:
-    if type(a) is int:
-        return a.bit_count()
-    count: Value = 0
-    for position in range(width):
-        count = term.add(width, count, term.zext(term.extract(a, width, position, position), 1, width))
-    return count
-
-
-# ---- division -------------------------------------------------------------------------------------------------------
-
-
-def _divide_modulo(
-    width: int, rule: Callable[[int, int, Value, Value], tuple[Value, Value]], a: Value, b: Value
-) -> Value:
-    """Remainder and quotient side by side, as ``div`` leaves them."""
-    quotient, remainder = rule(2 * width, width, a, b)
-    return term.concat([(width, remainder), (width, quotient)])
+# ---- the operations -------------------------------------------------------------------------------------------------
 
 
 def _scalar() -> dict[str, Operation]:
+    """Exactly those that VEX makes of amd64's integer instructions; the divisions are in ``vex_steps``."""
     table: dict[str, Operation] = {}
     for w in _WIDTHS:
-        table[f"Add{w}"], table[f"Sub{w}"] = _add(w), _sub(w)
-        table[f"Mul{w}"] = partial(term.mul, w)
-        table[f"And{w}"], table[f"Or{w}"] = partial(term.band, w), partial(term.bor, w)
-        table[f"Xor{w}"], table[f"Not{w}"] = partial(term.bxor, w), partial(term.bnot, w)
-        table[f"Shl{w}"], table[f"Sar{w}"] = partial(_shift, w, term.shl), partial(_shift, w, term.ashr)
-        table[f"Shr{w}"] = partial(_shr, w)
-        for prefix in ("", "Cas", "Exp"):
-            table[f"{prefix}CmpEQ{w}"], table[f"{prefix}CmpNE{w}"] = partial(term.eq, w), partial(term.ne, w)
-        table[f"CmpNEZ{w}"] = partial(_not_equal_zero, w)
+        table[f"Add{w}"], table[f"Sub{w}"], table[f"Not{w}"] = _add(w), _sub(w), partial(term.bnot, w)
+        table[f"And{w}"], table[f"Or{w}"], table[f"Xor{w}"] = (partial(r, w) for r in (term.band, term.bor, term.bxor))
+        table[f"Shl{w}"], table[f"Shr{w}"] = partial(_shift, w, term.shl), partial(_shr, w)
+        table[f"CmpEQ{w}"] = partial(term.eq, w)
+        table[f"CmpNE{w}"] = table[f"CasCmpNE{w}"] = partial(term.ne, w)
         table[f"MullU{w}"] = partial(_multiply_wide, w, term.zext)
         table[f"MullS{w}"] = partial(_multiply_wide, w, term.sext)
-        table[f"1Uto{w}"], table[f"1Sto{w}"] = partial(_bit_of, w), partial(_signed_bit, w)
-        table[f"{w}to1"] = partial(_truth_of, w)
+        if w > 8:
+            table[f"Mul{w}"], table[f"Sar{w}"] = partial(term.mul, w), partial(_shift, w, term.ashr)
+            table[f"{w}HIto{w // 2}"], table[f"{w // 2}HLto{w}"] = partial(_high_half, w), partial(_join, w // 2)
         for out in _WIDTHS:
             if out > w:
-                table[f"{w}Uto{out}"] = partial(_wider, w, out)
-                table[f"{w}Sto{out}"] = partial(_sext_to, w, out)
+                table[f"{w}Uto{out}"], table[f"{w}Sto{out}"] = partial(_wider, w, out), partial(_sext_to, w, out)
                 table[f"{out}to{w}"] = partial(_low, out, w)
     for w in (32, 64):
         table[f"CmpLT{w}U"], table[f"CmpLE{w}U"] = partial(_less, w, term.ult), partial(_less, w, term.ule)
         table[f"CmpLT{w}S"], table[f"CmpLE{w}S"] = partial(_less, w, term.slt), partial(_less, w, term.sle)
-        table[f"Clz{w}"] = table[f"ClzNat{w}"] = partial(_count_leading, w)
-        table[f"Ctz{w}"] = table[f"CtzNat{w}"] = partial(_count_trailing, w)
-        table[f"PopCount{w}"] = partial(_count_ones, w)
-        table[f"DivU{w}"] = lambda a, b, w=w: divide_unsigned(w, w, a, b)[0]
-        table[f"DivS{w}"] = lambda a, b, w=w: divide_signed(w, w, a, b)[0]
-    for w in (16, 32, 64, 128):
-        table[f"{w}HIto{w // 2}"] = partial(_high_half, w)
-        table[f"{w // 2}HLto{w}"] = partial(_join, w // 2)
+    table["ExpCmpNE64"] = partial(term.ne, 64)
+    table["Clz64"], table["Ctz64"] = partial(_count_leading, 64), partial(_count_trailing, 64)
+    table["1Uto8"], table["1Uto64"], table["64to1"] = partial(_bit_of, 8), partial(_bit_of, 64), partial(_truth_of, 64)
+    table["128HIto64"], table["64HLto128"] = partial(_high_half, 128), partial(_join, 64)
     table["128to64"] = partial(_low, 128, 64)
-    for name, rule in (("U", divide_unsigned), ("S", divide_signed)):
-        table[f"DivMod{name}64to32"] = partial(_divide_modulo, 32, rule)
-        table[f"DivMod{name}128to64"] = partial(_divide_modulo, 64, rule)
-    table["And1"], table["Or1"], table["Not1"] = term.land, term.lor, term.lnot
-    for name in ("ReinterpI64asF64", "ReinterpF64asI64", "ReinterpI32asF32", "ReinterpF32asI32"):
-        table[name] = _same
     return table
 
 
@@ -248,18 +210,14 @@ def _sext_to(width: int, out: int, a: Value) -> Value:
     return term.sext(a, width, out)
 
 
-def _same(a: Value) -> Value:
-    return a
-
-
-_OPERATIONS: dict[str, Operation] = {
+OPERATIONS: dict[str, Operation] = {
     f"Iop_{name}": rule for table in (_scalar(), vectors.operations()) for name, rule in table.items()
 }
 
 
 def operation(name: str) -> Operation:
     """The function that a VEX operation is."""
-    found = _OPERATIONS.get(name)
+    found = OPERATIONS.get(name)
     if found is None:
         raise Unmodelled(f"VEX operation {name}")
     return found

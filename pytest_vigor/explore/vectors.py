@@ -40,10 +40,6 @@ def _each(rule: _Lane, width: int, count: int, a: Value, b: Value) -> Value:
     )
 
 
-def _each_one(rule: Callable[[int, Value], Value], width: int, count: int, a: Value) -> Value:
-    return join([rule(width, x) for x in lanes(a, width, count)], width)
-
-
 def _each_by(rule: _Lane, width: int, count: int, a: Value, amount: Value) -> Value:
     """All lanes shifted by one 8-bit amount."""
     by = amount if type(amount) is int or width == 8 else term.zext(amount, 8, width)
@@ -108,14 +104,6 @@ def _average(width: int, a: Value, b: Value) -> Value:
     return term.extract(total, width + 1, width, 1)
 
 
-def _absolute(width: int, a: Value) -> Value:
-    return term.ite(width, term.slt(width, a, 0), term.neg(width, a), a)  # type: ignore[no-any-return]
-
-
-def _nonzero(width: int, a: Value) -> Value:
-    return term.ite(width, term.ne(width, a, 0), mask(width), 0)  # type: ignore[no-any-return]
-
-
 # ---- across lanes ---------------------------------------------------------------------------------------------------
 
 
@@ -128,15 +116,6 @@ def _interleave(width: int, count: int, high: bool, a: Value, b: Value) -> Value
 
 def _every_other(width: int, count: int, odd: bool, a: Value, b: Value) -> Value:
     return join([*lanes(b, width, count)[odd::2], *lanes(a, width, count)[odd::2]], width)
-
-
-def _widen_even(is_signed: bool, width: int, count: int, a: Value, b: Value) -> Value:
-    """The double-width products of the even lanes."""
-    wide = 2 * width
-    pairs = zip(lanes(a, width, count)[::2], lanes(b, width, count)[::2], strict=True)
-    return join(
-        [term.mul(wide, _extend(x, width, wide, is_signed), _extend(y, width, wide, is_signed)) for x, y in pairs], wide
-    )
 
 
 def _narrow_two(width: int, count: int, rule: Callable[[Value], Value], a: Value, b: Value) -> Value:
@@ -166,14 +145,6 @@ def _sign_bits(width: int, count: int, a: Value) -> Value:
     return join([term.extract(x, width, width - 1, width - 1) for x in lanes(a, width, count)], 1)
 
 
-def _duplicate(width: int, count: int, a: Value) -> Value:
-    return join([a] * count, width)
-
-
-def _set_low(width: int, total: int, a: Value, low: Value) -> Value:
-    return term.concat([(total - width, term.extract(a, total, total - 1, width)), (width, low)])
-
-
 def _piece(total: int, width: int, index: int, a: Value) -> Value:
     return term.extract(a, total, width * (index + 1) - 1, width * index)
 
@@ -183,111 +154,88 @@ def _from_lanes(width: int, *parts: Value) -> Value:
     return term.concat([(width, part) for part in parts])
 
 
-def _shift_bytes(rule: _Lane, a: Value, amount: Value) -> Value:
-    return rule(128, a, amount if type(amount) is int else term.zext(amount, 8, 128))
+def _widened(width: int, a: Value) -> Value:
+    return term.zext(a, width, 128)
 
 
-def _lane_of(width: int, count: int, a: Value, index: Value) -> Value:
-    found = lanes(a, width, count)
-    if type(index) is not int:
-        picked = found[0]
-        for i in range(1, count):
-            picked = term.ite(width, term.eq(8, index, i), found[i], picked)
-        return picked
-    return found[index]
+# ---- the operations -------------------------------------------------------------------------------------------------
 
 
-def _with_lane(width: int, count: int, a: Value, index: int, value: Value) -> Value:
-    parts = lanes(a, width, count)
-    parts[index] = value
-    return join(parts, width)
+def _pairwise(rule: _Lane) -> Callable[[int, int], Operation]:
+    return lambda width, count: partial(_each, rule, width, count)
 
 
-_NARROWING = (("QNarrowBin{w}Sto{n}S", True, True), ("QNarrowBin{w}Sto{n}U", True, False),
-              ("QNarrowBin{w}Uto{n}U", False, False))
+def _by_amount(rule: _Lane) -> Callable[[int, int], Operation]:
+    return lambda width, count: partial(_each_by, rule, width, count)
 
 
-def _by_lanes(total: int, width: int) -> dict[str, Operation]:
-    count = total // width
-    table: dict[str, Operation] = {}
-
-    def two(name: str, rule: _Lane) -> None:
-        table[name.format(w=width) + f"x{count}"] = partial(_each, rule, width, count)
-
-    two("Add{w}", term.add)
-    two("Sub{w}", term.sub)
-    two("Mul{w}", term.mul)
-    two("CmpEQ{w}", _all_ones_if(term.eq))
-    two("CmpGT{w}S", _all_ones_if(_greater_signed))
-    two("CmpGT{w}U", _all_ones_if(_greater_unsigned))
-    for sign, is_signed, greater in (("S", True, _greater_signed), ("U", False, _greater_unsigned)):
-        two("Max{w}" + sign, _chosen(greater))
-        two("Min{w}" + sign, _chosen(term.slt if is_signed else term.ult))
-        two("QAdd{w}" + sign, _saturating(term.add, is_signed))
-        two("QSub{w}" + sign, _saturating(term.sub, is_signed))
-        two("MulHi{w}" + sign, _high_product(is_signed))
-        if width < 64:
-            table[f"MullEven{width}{sign}x{count}"] = partial(_widen_even, is_signed, width, count)
-    two("Avg{w}U", _average)
-    two("Shl{w}", term.shl)
-    two("Shr{w}", term.lshr)
-    two("Sar{w}", term.ashr)
-    for name, rule in (("ShlN", term.shl), ("ShrN", term.lshr), ("SarN", term.ashr)):
-        table[f"{name}{width}x{count}"] = partial(_each_by, rule, width, count)
-    table[f"Abs{width}x{count}"] = partial(_each_one, _absolute, width, count)
-    table[f"CmpNEZ{width}x{count}"] = partial(_each_one, _nonzero, width, count)
-    if count > 1:
-        table[f"InterleaveLO{width}x{count}"] = partial(_interleave, width, count, False)
-        table[f"InterleaveHI{width}x{count}"] = partial(_interleave, width, count, True)
-        table[f"CatEvenLanes{width}x{count}"] = partial(_every_other, width, count, False)
-        table[f"CatOddLanes{width}x{count}"] = partial(_every_other, width, count, True)
-        table[f"Perm{width}x{count}"] = partial(_permute, width, count)
-        table[f"GetMSBs{width}x{count}"] = partial(_sign_bits, width, count)
-        table[f"Dup{width}x{count}"] = partial(_duplicate, width, count)
-        table[f"GetElem{width}x{count}"] = partial(_lane_of, width, count)
-        table[f"SetElem{width}x{count}"] = partial(_with_lane, width, count)
-    if width > 8:
-        half = width // 2
-        for pattern, from_signed, to_signed in _NARROWING:
-            name = pattern.format(w=width, n=half) + f"x{2 * count}"
-            rule = partial(_clamp_lane, width, half, from_signed, to_signed)
-            table[name] = partial(_narrow_two, width, count, rule)
-        cut = partial(_cut_lane, width, half)
-        table[f"NarrowBin{width}to{half}x{2 * count}"] = partial(_narrow_two, width, count, cut)
-    return table
+def _across(rule: Callable[..., Value], *settings: Any) -> Callable[[int, int], Operation]:
+    return lambda width, count: partial(rule, width, count, *settings)
 
 
-def _clamp_lane(width: int, to: int, from_signed: bool, to_signed: bool, a: Value) -> Value:
-    return _clamped(a, width, to, from_signed, to_signed)
+def _narrowing(from_signed: bool, to_signed: bool) -> Callable[[int, int], Operation]:
+    def operation(width: int, count: int) -> Operation:
+        return partial(_narrow_two, width, count // 2, partial(_clamp_lane, width, from_signed, to_signed))
+
+    return operation
 
 
-def _cut_lane(width: int, to: int, a: Value) -> Value:
-    return term.extract(a, width, to - 1, 0)
+def _clamp_lane(width: int, from_signed: bool, to_signed: bool, a: Value) -> Value:
+    return _clamped(a, width, width // 2, from_signed, to_signed)
+
+
+# Exactly those that VEX makes of amd64's instructions, by the name's parts: each is held against the processor.
+_BY_LANES: dict[tuple[str, str], tuple[Callable[[int, int], Operation], str]] = {
+    ("Add", ""): (_pairwise(term.add), "16x4 32x2 8x16 16x8 32x4 64x2 8x32 16x16 32x8 64x4"),
+    ("Sub", ""): (_pairwise(term.sub), "8x8 16x4 32x2 8x16 16x8 32x4 64x2 8x32 16x16 32x8 64x4"),
+    ("Mul", ""): (_pairwise(term.mul), "32x2 16x8 32x4 16x16 32x8"),
+    ("MulHi", "S"): (_pairwise(_high_product(True)), "16x8 16x16"),
+    ("MulHi", "U"): (_pairwise(_high_product(False)), "16x8 16x16"),
+    ("Avg", "U"): (_pairwise(_average), "8x16 16x8 8x32 16x16"),
+    ("CmpEQ", ""): (_pairwise(_all_ones_if(term.eq)), "8x16 16x8 32x4 64x2 8x32 16x16 32x8 64x4"),
+    ("CmpGT", "S"): (
+        _pairwise(_all_ones_if(_greater_signed)), "8x8 16x4 32x2 8x16 16x8 32x4 64x2 8x32 16x16 32x8 64x4"
+    ),
+    ("Max", "S"): (_pairwise(_chosen(_greater_signed)), "8x16 16x8 32x4 8x32 16x16 32x8"),
+    ("Max", "U"): (_pairwise(_chosen(_greater_unsigned)), "8x16 16x8 32x4 8x32 16x16 32x8"),
+    ("Min", "S"): (_pairwise(_chosen(term.slt)), "8x16 16x8 32x4 8x32 16x16 32x8"),
+    ("Min", "U"): (_pairwise(_chosen(term.ult)), "8x16 16x8 32x4 8x32 16x16 32x8"),
+    ("QAdd", "S"): (_pairwise(_saturating(term.add, True)), "8x16 16x8 8x32 16x16"),
+    ("QAdd", "U"): (_pairwise(_saturating(term.add, False)), "8x16 16x8 8x32 16x16"),
+    ("QSub", "S"): (_pairwise(_saturating(term.sub, True)), "8x16 16x8 8x32 16x16"),
+    ("QSub", "U"): (_pairwise(_saturating(term.sub, False)), "8x16 16x8 8x32 16x16"),
+    ("ShlN", ""): (_by_amount(term.shl), "8x8 16x8 32x4 64x2 16x16 32x8 64x4"),
+    ("ShrN", ""): (_by_amount(term.lshr), "32x2 16x8 32x4 64x2 16x16 32x8 64x4"),
+    ("SarN", ""): (_by_amount(term.ashr), "8x8 16x4 32x2 8x16 16x8 32x4 64x2 16x16 32x8"),
+    ("InterleaveLO", ""): (_across(_interleave, False), "16x4 32x2 8x16 16x8 32x4 64x2"),
+    ("InterleaveHI", ""): (_across(_interleave, True), "16x4 32x2 8x16 16x8 32x4 64x2"),
+    ("CatEvenLanes", ""): (_across(_every_other, False), "16x4"),
+    ("CatOddLanes", ""): (_across(_every_other, True), "16x4"),
+    ("Perm", ""): (_across(_permute), "8x8 32x4 32x8"),
+    ("GetMSBs", ""): (_across(_sign_bits), "8x16"),
+}
+_NARROWING = {
+    "QNarrowBin16Sto8Sx16": _narrowing(True, True)(16, 16), "QNarrowBin16Sto8Ux16": _narrowing(True, False)(16, 16),
+    "QNarrowBin32Sto16Sx8": _narrowing(True, True)(32, 8), "QNarrowBin32Sto16Ux8": _narrowing(True, False)(32, 8),
+}
+_WHOLE: dict[str, Operation] = {
+    "64HLtoV128": partial(_from_lanes, 64), "V128HLtoV256": partial(_from_lanes, 128),
+    "64x4toV256": partial(_from_lanes, 64), "V128to64": partial(_piece, 128, 64, 0),
+    "V128HIto64": partial(_piece, 128, 64, 1), "64UtoV128": partial(_widened, 64), "32UtoV128": partial(_widened, 32),
+    **{f"V256to64_{i}": partial(_piece, 256, 64, i) for i in range(4)},
+    **{f"V256toV128_{i}": partial(_piece, 256, 128, i) for i in range(2)},
+    **{f"AndV{w}": partial(term.band, w) for w in (128, 256)},
+    **{f"OrV{w}": partial(term.bor, w) for w in (128, 256)},
+    **{f"XorV{w}": partial(term.bxor, w) for w in (128, 256)},
+    **{f"NotV{w}": partial(term.bnot, w) for w in (128, 256)},
+}
 
 
 def operations() -> dict[str, Operation]:
     """VEX's vector operations by name, without ``Iop_``."""
-    table: dict[str, Operation] = {}
-    for total in (64, 128, 256):
-        for width in (8, 16, 32, 64):
-            table.update(_by_lanes(total, width))
-        if total > 64:
-            table[f"AndV{total}"], table[f"OrV{total}"] = partial(term.band, total), partial(term.bor, total)
-            table[f"XorV{total}"], table[f"NotV{total}"] = partial(term.bxor, total), partial(term.bnot, total)
-    table["ShlV128"], table["ShrV128"] = partial(_shift_bytes, term.shl), partial(_shift_bytes, term.lshr)
-    table["64HLtoV128"] = partial(_from_lanes, 64)
-    table["V128HLtoV256"] = partial(_from_lanes, 128)
-    table["64x4toV256"] = partial(_from_lanes, 64)
-    table["V128to64"], table["V128HIto64"] = partial(_piece, 128, 64, 0), partial(_piece, 128, 64, 1)
-    table["V128to32"] = partial(_piece, 128, 32, 0)
-    for index in range(4):
-        table[f"V256to64_{index}"] = partial(_piece, 256, 64, index)
-    for index in range(2):
-        table[f"V256toV128_{index}"] = partial(_piece, 256, 128, index)
-    table["64UtoV128"], table["32UtoV128"] = partial(_widened, 64), partial(_widened, 32)
-    table["SetV128lo64"], table["SetV128lo32"] = partial(_set_low, 64, 128), partial(_set_low, 32, 128)
+    table = {**_WHOLE, **_NARROWING}
+    for (stem, sign), (make, shapes) in _BY_LANES.items():
+        for shape in shapes.split():
+            width, count = shape.split("x")
+            table[f"{stem}{width}{sign}x{count}"] = make(int(width), int(count))
     return table
-
-
-def _widened(width: int, a: Value) -> Value:
-    return term.zext(a, width, 128)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_vigor import term
-from pytest_vigor.explore import flags, ops
-from pytest_vigor.explore import vex_steps as steps
+from pytest_vigor.explore import flags, ops, vex_steps as steps
 from pytest_vigor.explore.block import Block, Cursor, Step
 from pytest_vigor.explore.vex_bit_test import BitTest
 from pytest_vigor.explore.vex_ccalls import CCALLS

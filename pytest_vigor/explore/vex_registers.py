@@ -27,8 +27,8 @@ OFFSETS: dict[str, int] = {
 }
 _SLOTS = {name: slot for slot, name in enumerate(OFFSETS)}
 _SLOT_AT = {offset: _SLOTS[name] for name, offset in OFFSETS.items()}
-_FIRST_VECTOR = len(OFFSETS)
-_HALVES = _FIRST_VECTOR  # vectors are kept as halves of 128 bits: SSE code leaves the upper half alone
+#: The slot of ymm0's lower half; vectors are kept as halves, because SSE code leaves the upper one alone.
+FIRST_VECTOR = len(OFFSETS)
 
 RIP_OFFSET = 184
 FLAG_SLOTS = frozenset(_SLOTS[name] for name in _FLAG_THUNK)
@@ -59,7 +59,7 @@ def place(offset: int, bits: int) -> Place | None:
     vector, within = divmod(offset - _VECTOR_OFFSET, _VECTOR_BYTES)
     if 0 <= vector < _VECTORS:
         half, byte = divmod(within, 16)
-        found, size = _FIRST_VECTOR + 2 * vector + half, 128
+        found, size = FIRST_VECTOR + 2 * vector + half, 128
     else:
         byte = offset % 8
         known, size = _SLOT_AT.get(offset - byte), 64
@@ -74,7 +74,7 @@ def _named(name: str) -> tuple[int, int]:
         return _SLOTS[name], 64
     kind, number = name[:3], name[3:]
     if kind in ("xmm", "ymm") and number.isdecimal() and int(number) < 16:
-        return _FIRST_VECTOR + 2 * int(number), 128 if kind == "xmm" else 256
+        return FIRST_VECTOR + 2 * int(number), 128 if kind == "xmm" else 256
     raise KeyError(f"no register {name}")
 
 
@@ -89,7 +89,7 @@ class Registers:
     @classmethod
     def fresh(cls, when: str) -> Registers:
         """Every register holds something unknown, which must decide nothing; ``when`` tells it apart from others."""
-        registers = cls([0] * (_FIRST_VECTOR + 2 * _VECTORS))
+        registers = cls([0] * (FIRST_VECTOR + 2 * _VECTORS))
         registers.clobber((*GENERAL, "fs", "flags", *(f"ymm{i}" for i in range(16))), when)
         registers.write("d", 1)  # the direction flag, as the ABI has it between functions
         return registers

@@ -1,0 +1,1 @@
+"""The VEX interpreter held against the processor and against angr's engine."""
