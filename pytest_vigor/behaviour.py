@@ -140,6 +140,20 @@ class Behaviour:
         """The paths of nf_init on which it serves the configuration."""
         return tuple(p for p in self.paths["nf_init"] if p.ending == "returned" and p.value != 0)
 
+    @property
+    def recorded_obligations(self) -> int:
+        """How many obligations are left to be shown under the invariants."""
+        seen: set[int] = set()
+        count = 0
+        for paths in self.paths.values():
+            for path in paths:
+                node = path.last
+                while node is not None and id(node) not in seen:
+                    seen.add(id(node))
+                    count += isinstance(node.event, Oblige | Called)
+                    node = node.before
+        return count
+
 
 # ---- storing
 

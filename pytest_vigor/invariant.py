@@ -42,6 +42,13 @@ class Invariant:
     claim: Claim
     weaker: Invariant | None = None
 
+    def variants(self) -> Iterator[Invariant]:
+        """The guess and all that it weakens to."""
+        each: Invariant | None = self
+        while each is not None:
+            yield each
+            each = each.weaker
+
 
 def candidates(behaviour: Behaviour, header: Header) -> Iterator[Invariant]:
     """Guesses over the structures' ages, the fields of their records, and the NF's own numbers."""

@@ -221,6 +221,7 @@ class Judging:
         self.work: list[list[Any]] = []
         self.reached = False
         self.unsure: list[str] = []
+        self.broken: Duty | None = None
         self._asserted = 0
         self._model: Sat | None = None
 
@@ -295,6 +296,10 @@ class Judging:
                 return Unknown(self.path.reason or "a path ended before the NF returned", "")
         except AssertionError as error:
             self.reached = True
+            if self.broken is not None:
+                if self.broken.model is None:
+                    return Unknown(f"the solver gave up ({self.broken.reason}) on: {self.broken.detail}", "report this")
+                return _Failure(error, self.broken.model)
             self._learn()
             answer = self.solver.check()
             if isinstance(answer, Sat):
@@ -339,7 +344,8 @@ class Judging:
             return self._step(run, second, steps, then)
 
         def respected(kind: str) -> bool:
-            return not any(duty.kind == kind for duty in subject.duties)
+            self.broken = next((duty for duty in subject.duties if duty.kind == kind), None)
+            return self.broken is None
 
         return Step(
             run, config=config_record(subject.header, run),
@@ -361,7 +367,10 @@ def judge(subject: Subject, function: Callable[[Step], Any], claim: str, cpu_sec
     deadline = process_time() + cpu_seconds
     reaching = 0
     unknown: Unknown | None = None
-    for path in subject.behaviour.paths.get("nf_process", ()):
+    paths = list(subject.behaviour.paths.get("nf_process", ()))
+    if subject.duties:  # also where no path goes on after a broken obligation, the property may ask about it
+        paths.insert(0, Path(None, "probe"))
+    for path in paths:
         judging = Judging(subject, path, function, deadline)
         try:
             outcome = judging.run()
@@ -372,6 +381,8 @@ def judge(subject: Subject, function: Callable[[Step], Any], claim: str, cpu_sec
             )
         if isinstance(outcome, _Failure):
             return Refuted(claim, outcome.model)
+        if path.ending == "probe":
+            continue
         if isinstance(outcome, Unknown):
             unknown = unknown or outcome
         if judging.reached:

@@ -16,7 +16,7 @@ from typing import Any
 
 from pytest_vigor.contract import Contracts, collect, module_at
 from pytest_vigor.native.machine import die_with_parent
-from pytest_vigor.native.process import Channel, limit, silence
+from pytest_vigor.native.process import ENDED_HUNG, Channel, limit, silence
 from pytest_vigor.native.variant import Options, Variant
 from pytest_vigor.trace import Situation
 
@@ -47,7 +47,7 @@ def main() -> int:
 
 def _is_worthwhile(variant: dict[str, Any], first_status: int) -> bool:
     """Whether a variant can tell more than the first one, which ended so."""
-    if first_status in (-signal.SIGPROF, -signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL):
+    if first_status in (ENDED_HUNG, -signal.SIGPROF, -signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL):
         # It would wait as long again.
         return False
     return first_status == 0 or bool(variant["guard_after"])

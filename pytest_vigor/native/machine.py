@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 PAGE_BYTES = mmap.PAGESIZE
@@ -122,6 +122,35 @@ _STAND_IN = f"""
     c3                      ret
 """
 
+# void sweep(uint64_t arguments[8]): for each index below arguments[2], used[index] = function(structure, index, first,
+# second), where first and second advance by their sizes. A table of a million entries should take no second to read.
+_SWEEP = """
+    53                      push   rbx
+    55                      push   rbp
+    48 83 ec 08             sub    rsp, 8
+    48 89 fb                mov    rbx, rdi
+    31 ed                   xor    ebp, ebp
+    48 3b 6b 10       next: cmp    rbp, [rbx+16]
+    73 2c                   jae    done
+    48 8b 7b 08             mov    rdi, [rbx+8]
+    89 ee                   mov    esi, ebp
+    48 8b 53 18             mov    rdx, [rbx+24]
+    48 8b 4b 28             mov    rcx, [rbx+40]
+    ff 13                   call   qword ptr [rbx]
+    48 8b 53 38             mov    rdx, [rbx+56]
+    88 04 2a                mov    [rdx+rbp], al
+    48 8b 53 20             mov    rdx, [rbx+32]
+    48 01 53 18             add    [rbx+24], rdx
+    48 8b 53 30             mov    rdx, [rbx+48]
+    48 01 53 28             add    [rbx+40], rdx
+    48 ff c5                inc    rbp
+    eb ce                   jmp    next
+    48 83 c4 08       done: add    rsp, 8
+    5d                      pop    rbp
+    5b                      pop    rbx
+    c3                      ret
+"""
+
 # void handle(int signal, siginfo_t *, ucontext_t *): notes signal, si_code, si_addr and the interrupted rip.
 _HANDLE = """
     48 b9 {slot}            movabs rcx, slot
@@ -136,7 +165,7 @@ _HANDLE = """
     c3                      ret
 """
 
-LISTINGS = (_ENTER, _STAND_IN, _HANDLE)
+LISTINGS = (_ENTER, _STAND_IN, _SWEEP, _HANDLE)
 
 
 def assemble(listing: str, **operands: int) -> bytes:
@@ -155,11 +184,9 @@ class Code:
         self._start = map_memory(self._SIZE_BYTES, READ | WRITE)
         self._used = 0
         self._kept: list[Any] = []
-        self._enter = self._prototype(2)(self._add(assemble(_ENTER, pattern=self._pattern)))
-
-    @staticmethod
-    def _prototype(count: int) -> Any:
-        return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_uint64] * count)
+        enter = self._add(assemble(_ENTER, pattern=self._pattern))
+        self._enter = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64)(enter)
+        self._sweep = ctypes.CFUNCTYPE(None, ctypes.c_uint64)(self._add(assemble(_SWEEP)))
 
     def _add(self, code: bytes) -> int:
         address = self._start + self._used
@@ -176,6 +203,28 @@ class Code:
         padded = (ctypes.c_uint64 * 4)(*(argument % (1 << 64) for argument in arguments))
         result: int = self._enter(function, ctypes.addressof(padded))
         return result
+
+    def sweep(
+        self, function: int, structure: int, count: int, first_bytes: int, second_bytes: int
+    ) -> Iterator[tuple[int, bytes, bytes]]:
+        """Calls `bool function(structure, index, out_first, out_second)` for each index below a count; gives those for
+        which it returned true, with what it wrote."""
+        first, second, used = (
+            ctypes.create_string_buffer(max(1, count * size)) for size in (first_bytes, second_bytes, 1)
+        )
+        starts = [ctypes.addressof(buffer) for buffer in (first, second, used)]
+        arguments = (ctypes.c_uint64 * 8)(
+            function, structure, count, starts[0], first_bytes, starts[1], second_bytes, starts[2]
+        )
+        self._sweep(ctypes.addressof(arguments))
+        firsts, seconds, flags = memoryview(first), memoryview(second), used.raw[:count]
+        index = -1
+        while (index := flags.find(1, index + 1)) >= 0:
+            yield (
+                index,
+                bytes(firsts[index * first_bytes : (index + 1) * first_bytes]),
+                bytes(seconds[index * second_bytes : (index + 1) * second_bytes]),
+            )
 
     def stand_in(self, count: int, target: Callable[..., int]) -> int:
         """The address of a function of `count` 64-bit parameters that hands them to a Python function."""

@@ -31,7 +31,7 @@ from pytest_vigor.contract import (
     Violated,
 )
 from pytest_vigor.native.machine import READ, WRITE, Code, protect
-from pytest_vigor.native.structures import NativeVector, Structure, Unfit, structure
+from pytest_vigor.native.structures import Library, NativeVector, Structure, Unfit, structure
 from pytest_vigor.trace import ObjectState
 
 ARGUMENTS_MAX = 6
@@ -82,9 +82,7 @@ class _Arrived:
 class Monitor:
     """Watches the calls of one NF. ``watch_up_to`` is the capacity up to which whole states are compared."""
 
-    def __init__(
-        self, library: ctypes.CDLL, contracts: Contracts, report: Report, clock: Clock, watch_up_to: int
-    ) -> None:
+    def __init__(self, library: Library, contracts: Contracts, report: Report, clock: Clock, watch_up_to: int) -> None:
         self.structures: dict[int, Structure] = {}
         self._library, self._contracts, self._report, self._clock = library, contracts, report, clock
         self._watch_up_to = watch_up_to
@@ -316,8 +314,8 @@ class Monitor:
         if wanted.same(held.ghost(run, entries)) is not True:
             should = wanted.entries()
             keys = sorted(key for key in {*should, *entries} if should.get(key) != entries.get(key))
-            where = f"{keys[0]:#x} is {_show(entries.get(keys[0]))}, not {_show(should.get(keys[0]))}" if keys else ""
-            self._mismatch(call, f"afterwards {name} is not as it should be: {where or entries!r}")
+            first = f"{keys[0]:#x} is {_show(entries.get(keys[0]))}, not {_show(should.get(keys[0]))}" if keys else "?"
+            self._mismatch(call, f"afterwards {name} is not as it should be: {first}")
 
     def _mismatch(self, call: _Arrived, text: str) -> NoReturn:
         self._report.stop("mismatch", function=call.contract.name, detail=text)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 #: Signals that a faulty NF gets, and the one that its time budget sends.
 FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGTRAP, signal.SIGPROF)
 
-ENDED_EARLY = 3
+ENDED_EARLY, ENDED_HUNG = 3, 4
 _WALL_FACTOR = 10
 
 
@@ -31,7 +31,7 @@ class Channel:
     def stop(self, event: str, **fields: Any) -> NoReturn:
         """Sends an event and ends the process at once."""
         self.send(event, **fields)
-        os._exit(ENDED_EARLY)
+        os._exit(ENDED_HUNG if event == "hung" else ENDED_EARLY)
 
 
 class Timer:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pytest_vigor.ghost import map as maps, vector as vectors
@@ -11,11 +12,23 @@ from pytest_vigor.ghost.facts import Plain
 from pytest_vigor.ghost.flow_table import FlowTable
 from pytest_vigor.ghost.flows import PlainBase
 from pytest_vigor.ghost.index_pool import IndexPool
+from pytest_vigor.native.machine import Code
 from pytest_vigor.trace import Entries, ObjectState
 
 
 class Unfit(Exception):
     """A structure does not take the entries that it should have."""
+
+
+_AGE_BYTES, _VALUE_BYTES = 8, 4
+
+
+def _bits(memory: bytes) -> int:
+    return int.from_bytes(memory, "little")
+
+
+def _age(memory: bytes) -> int:
+    return int.from_bytes(memory, "little", signed=True)
 
 
 class Structure(Protocol):
@@ -34,23 +47,32 @@ class Structure(Protocol):
     def ghost(self, run: Any, entries: Mapping[int, Any]) -> Any: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Library:
+    """libVig, and code to read its structures with."""
+
+    functions: ctypes.CDLL
+    code: Code
+
+
 class _Structure:
     kind = ""
 
-    def __init__(self, library: ctypes.CDLL, address: int, parameters: Mapping[str, int], label: str) -> None:
+    def __init__(self, library: Library, address: int, parameters: Mapping[str, int], label: str) -> None:
         self.address, self.label, self.capacity = address, label, parameters["capacity"]
         self.element_bytes = parameters.get("key_bytes", parameters.get("record_bytes", 0))
         self.loans: dict[int, int] = {}
         self._library = library
-        self._element = ctypes.create_string_buffer(max(1, self.element_bytes))
 
     def _function(self, name: str, result: Any, *parameters: Any) -> Callable[..., Any]:
-        function = getattr(self._library, f"{self.kind}_{name}")
+        function = getattr(self._library.functions, f"{self.kind}_{name}")
         function.restype, function.argtypes = result, (ctypes.c_void_p, *parameters)
         return lambda *arguments: function(self.address, *arguments)
 
-    def _bits(self) -> int:
-        return int.from_bytes(self._element.raw[: self.element_bytes], "little")
+    def _sweep(self, name: str, count: int, first_bytes: int, second_bytes: int) -> Iterator[tuple[int, bytes, bytes]]:
+        function = getattr(self._library.functions, f"{self.kind}_{name}")
+        address = ctypes.cast(function, ctypes.c_void_p).value or 0
+        return self._library.code.sweep(address, self.address, count, first_bytes, second_bytes)
 
     def _bytes(self, bits: int) -> bytes:
         try:
@@ -62,15 +84,8 @@ class _Structure:
 class _Pool(_Structure):
     erase_name = ""
 
-    def __init__(self, library: ctypes.CDLL, address: int, parameters: Mapping[str, int], label: str) -> None:
-        super().__init__(library, address, parameters, label)
-        self._age = ctypes.c_int64()
-        self._outs = (ctypes.byref(self._age),)
-        self._entry = self._function("entry", ctypes.c_bool, ctypes.c_uint32, *[ctypes.c_void_p] * len(self._outs))
-
     def entries(self) -> dict[int, tuple[int, int]]:
-        entry, age, outs = self._entry, self._age, self._outs
-        return {index: (self._bits(), age.value) for index in range(self.capacity) if entry(index, *outs)}
+        raise NotImplementedError
 
     def replace(self, entries: Mapping[int, tuple[int, int]]) -> None:
         erase = self._function(self.erase_name, None, ctypes.c_uint32)
@@ -87,10 +102,9 @@ class _Pool(_Structure):
 class _NativeFlowTable(_Pool):
     kind, erase_name = "flow_table", "erase"
 
-    def __init__(self, library: ctypes.CDLL, address: int, parameters: Mapping[str, int], label: str) -> None:
-        super().__init__(library, address, parameters, label)
-        self._outs = (ctypes.byref(self._element), ctypes.byref(self._age))  # type: ignore[assignment]
-        self._entry = self._function("entry", ctypes.c_bool, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p)
+    def entries(self) -> dict[int, tuple[int, int]]:
+        found = self._sweep("entry", self.capacity, self.element_bytes, _AGE_BYTES)
+        return {index: (_bits(key), _age(age)) for index, key, age in found}
 
     def _restore(self, index: int, key: int, age: int) -> bool:
         restore = self._function("restore", ctypes.c_bool, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_int64)
@@ -102,6 +116,9 @@ class _NativeFlowTable(_Pool):
 
 class _NativeIndexPool(_Pool):
     kind, erase_name = "index_pool", "release"
+
+    def entries(self) -> dict[int, tuple[int, int]]:
+        return {index: (0, _age(age)) for index, age, _ in self._sweep("entry", self.capacity, _AGE_BYTES, 0)}
 
     def _restore(self, index: int, key: int, age: int) -> bool:
         return bool(self._function("restore", ctypes.c_bool, ctypes.c_uint32, ctypes.c_int64)(index, age))
@@ -115,10 +132,8 @@ class _NativeMap(_Structure):
 
     def entries(self) -> dict[int, int]:
         slots = self._function("slots", ctypes.c_uint32)()
-        slot = self._function("slot", ctypes.c_bool, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p)
-        value = ctypes.c_uint32()
-        outs = ctypes.byref(self._element), ctypes.byref(value)
-        return {self._bits(): value.value for number in range(slots) if slot(number, *outs)}
+        found = self._sweep("slot", slots, self.element_bytes, _VALUE_BYTES)
+        return {_bits(key): _bits(value) for _, key, value in found}
 
     def replace(self, entries: Mapping[int, int]) -> None:
         erase = self._function("erase", ctypes.c_bool, ctypes.c_char_p)
@@ -138,8 +153,9 @@ class NativeVector(_Structure):
 
     kind = "vector"
     _PROBED = 4096
+    _CHUNK = 1024
 
-    def __init__(self, library: ctypes.CDLL, address: int, parameters: Mapping[str, int], label: str) -> None:
+    def __init__(self, library: Library, address: int, parameters: Mapping[str, int], label: str) -> None:
         super().__init__(library, address, parameters, label)
         borrow = self._function("borrow", ctypes.c_void_p, ctypes.c_uint32)
         give_back = self._function("give_back", None, ctypes.c_void_p)
@@ -168,27 +184,33 @@ class NativeVector(_Structure):
 
     def record(self, index: int) -> int:
         """The content of a record as it is now."""
-        content = ctypes.string_at(self.record_address(index), self.element_bytes)
-        return int.from_bytes(content, "little")
+        return _bits(ctypes.string_at(self.record_address(index), self.element_bytes))
 
     def entries(self) -> dict[int, int]:
         content = ctypes.string_at(self._first, (self.capacity - 1) * self._stride + self.element_bytes)
         found: dict[int, int] = {}
-        for index in range(self.capacity):
-            start = index * self._stride
-            bits = int.from_bytes(content[start : start + self.element_bytes], "little")
-            bits = self.loans.get(index, bits)
-            if bits:
-                found[index] = bits
+        for first in range(0, self.capacity, self._CHUNK):
+            behind = min(first + self._CHUNK, self.capacity)
+            if not content[first * self._stride : behind * self._stride].strip(b"\0"):
+                continue
+            for index in range(first, behind):
+                start = index * self._stride
+                if bits := _bits(content[start : start + self.element_bytes]):
+                    found[index] = bits
+        for index, bits in self.loans.items():
+            found[index] = bits
+            if not bits:
+                del found[index]
         return found
 
     def replace(self, entries: Mapping[int, int]) -> None:
         for index in entries:
             if not 0 <= index < self.capacity:
                 raise Unfit(f"{self.label} has no record {index}")
-        for index in range(self.capacity):
-            record = self._bytes(entries.get(index, 0))
-            ctypes.memmove(self.record_address(index), record, self.element_bytes)
+        content = bytearray((self.capacity - 1) * self._stride + self.element_bytes)
+        for index, bits in entries.items():
+            content[index * self._stride : index * self._stride + self.element_bytes] = self._bytes(bits)
+        ctypes.memmove(self._first, bytes(content), len(content))
 
     def ghost(self, run: Any, entries: Mapping[int, int]) -> vectors.Vector:
         base = vectors.PlainBase(self.label, 8 * self.element_bytes, self.capacity, entries)
@@ -211,7 +233,7 @@ class _InPlace(vectors.PlainBase):
         return self._vector.loans.get(index, self._vector.record(index) if index < self._vector.capacity else 0)
 
 
-_KINDS: dict[str, Callable[[ctypes.CDLL, int, Mapping[str, int], str], Structure]] = {
+_KINDS: dict[str, Callable[[Library, int, Mapping[str, int], str], Structure]] = {
     "flow_table": _NativeFlowTable,
     "index_pool": _NativeIndexPool,
     "map": _NativeMap,
@@ -219,9 +241,7 @@ _KINDS: dict[str, Callable[[ctypes.CDLL, int, Mapping[str, int], str], Structure
 }
 
 
-def structure(
-    kind: str, library: ctypes.CDLL, address: int, parameters: Mapping[str, int], label: str
-) -> Structure | None:
+def structure(kind: str, library: Library, address: int, parameters: Mapping[str, int], label: str) -> Structure | None:
     """The structure of that kind at an address; None for a kind that only its contracts know."""
     make = _KINDS.get(kind)
     return None if make is None else make(library, address, parameters, label)

@@ -13,7 +13,7 @@ from pytest_vigor.native.guarded import Block
 from pytest_vigor.native.machine import Code, image_start
 from pytest_vigor.native.monitor import Monitor
 from pytest_vigor.native.process import FAULTS, Channel, Timer
-from pytest_vigor.native.structures import Structure, Unfit, state_of
+from pytest_vigor.native.structures import Library, Structure, Unfit, state_of
 from pytest_vigor.trace import INIT, PROCESS, ObjectState, Situation, Step, state_to_json
 
 REFUSED, VIOLATED, MISMATCH = "refused", "violated", "mismatch"
@@ -42,10 +42,10 @@ class Variant:
         self._code = Code(options.filler)
         self._timer = Timer(options.cpu_seconds)
         # A lazily bound function that is missing would end the process when it is first called.
-        self._library = self._load(situation.libvig, os.RTLD_NOW | os.RTLD_GLOBAL)
+        library = Library(self._load(situation.libvig, os.RTLD_NOW | os.RTLD_GLOBAL), self._code)
         self._nf = self._load(situation.binary, os.RTLD_NOW | os.RTLD_LOCAL)
         start = image_start(self._address(PROCESS))
-        self._monitor = Monitor(self._library, contracts, channel, self._timer, options.watch_up_to)
+        self._monitor = Monitor(library, contracts, channel, self._timer, options.watch_up_to)
         self._monitor.install(start, relocations, self._code)
         needs_state = situation.members or situation.figures
         self._state = self._address("nf_state") if needs_state else 0
@@ -149,10 +149,9 @@ class Variant:
             held = self._structure(member.offset)
             if wanted is None or held is None:
                 continue
-            zero_is_absent = held.kind == "vector"
-            if states[held.address].entries != {
-                key: held for key, held in wanted.items() if held or not zero_is_absent
-            }:
+            if held.kind == "vector":
+                wanted = {index: record for index, record in wanted.items() if isinstance(record, int) and record}
+            if states[held.address].entries != wanted:
                 self._channel.stop(MISMATCH, detail=f"{member.name} does not hold what was put into it")
         return states
 

@@ -1,0 +1,238 @@
+"""Putting it together: build, explore or remember, believe, judge, and confirm natively. The only composer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from pytest_vigor import behaviour as b
+from pytest_vigor import build
+from pytest_vigor.binary import Binary, load
+from pytest_vigor.contract import Contracts, collect, module_at
+from pytest_vigor.counterexample import Counterexample
+from pytest_vigor.errors import VigorError
+from pytest_vigor.headers import Header, header_digest, read_header
+from pytest_vigor.invariant import Prover, candidates
+from pytest_vigor.judge import Duty, Model, Subject, judge, obligations
+from pytest_vigor.minimise import concretise, same_choices
+from pytest_vigor.plain import broken, plain_step
+from pytest_vigor.property.steps import Beyond, Discarded, Step
+from pytest_vigor.replay import replay, situation
+from pytest_vigor.smt import Solver
+from pytest_vigor.store import Store
+from pytest_vigor.trace import HUNG, Run, Situation, Step as Given
+from pytest_vigor.verdict import Proved, Refuted, Unknown, Verdict
+
+Progress = Callable[[str], None]
+ATTEMPTS = 4
+NATIVE_CPU_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFunction:
+    """What a property is about: a shared object and the header that describes it."""
+
+    name: str
+    binary: Path
+    header: Path
+
+
+@dataclass(slots=True)
+class Explored:
+    """An NF ready to be judged, with what it took."""
+
+    nf: NetworkFunction
+    binary: Binary
+    subject: Subject
+    cached: bool
+    seconds: float
+    lines: Any = None
+
+
+@dataclass(slots=True)
+class Checker:
+    """One session's work."""
+
+    store: Store
+    cpu_seconds: float = 300.0
+    progress: Progress | None = None
+    contract_modules: Sequence[Any] = ()
+    explored: dict[NetworkFunction, Explored] = field(default_factory=dict)
+    _contracts: Contracts | None = None
+
+    @property
+    def contracts(self) -> Contracts:
+        """libVig's contracts and those that plugins brought."""
+        if self._contracts is None:
+            modules = [module_at(path) for path in build.contract_files()]
+            self._contracts = collect([*modules, *self.contract_modules])
+        return self._contracts
+
+    # ---- exploring
+
+    def explore(self, nf: NetworkFunction) -> Explored:
+        """The NF's Behaviour and what holds between its steps: from the cache, or found out now."""
+        known = self.explored.get(nf)
+        if known is not None:
+            return known
+        started = perf_counter()
+        binary = load(nf.binary)
+        includes = [build.libvig_root()]
+        key = self.store.key(binary.digest, header_digest(nf.header, includes), self.contracts.digest)
+        with self.store.lock(key):
+            found = self._remember(nf, binary, key)
+            cached = found is not None
+            subject = found or self._explore(nf, binary, includes, key)
+        out = Explored(nf, binary, subject, cached, perf_counter() - started)
+        for duty in subject.duties:
+            self._look_for_hang(out, duty)
+        self.explored[nf] = out
+        return out
+
+    def _remember(self, nf: NetworkFunction, binary: Binary, key: str) -> Subject | None:
+        kept = self.store.get(key)
+        if kept is None:
+            return None
+        try:
+            behaviour = b.load(kept["behaviour"])
+            header = Header.from_json(kept["header"])
+            subject = Subject(behaviour, header, self.contracts, [], Solver())
+            subject.prepare()
+            texts = kept["invariants"]
+            known = {each.text: each for guess in candidates(behaviour, header) for each in guess.variants()}
+            subject.invariants = [known[text] for text in texts]
+            if not kept["discharged"]:
+                subject.duties = obligations(subject)
+        except (KeyError, TypeError, ValueError, IndexError, VigorError):
+            return None  # damaged, or of another version: explored anew
+        return subject
+
+    def _explore(self, nf: NetworkFunction, binary: Binary, includes: list[Path], key: str) -> Subject:
+        from pytest_vigor.explore.explorer import explore
+
+        header = read_header(nf.header, includes)
+
+        def tell(paths: int, waiting: int) -> None:
+            if self.progress is not None:
+                self.progress(f"exploring {nf.name}: {paths} paths, {waiting} waiting")
+
+        behaviour = explore(binary, header, self.contracts, cpu_seconds=self.cpu_seconds, progress=tell)
+        subject = Subject(behaviour, header, self.contracts, [], Solver())
+        subject.prepare()
+        prover = Prover(behaviour, self.contracts, subject.accepted, subject.solver)
+        subject.invariants = prover.invariants(candidates(behaviour, header))
+        subject.duties = obligations(subject)
+        self.store.put(
+            key,
+            {
+                "behaviour": b.dump(behaviour),
+                "header": header.to_json(),
+                "invariants": [each.text for each in subject.invariants],
+                "discharged": not subject.duties,
+            },
+        )
+        return subject
+
+    def _look_for_hang(self, explored: Explored, duty: Duty) -> None:
+        """A loop that exploring gave up on is endless if the native binary hangs in it too."""
+        if duty.kind != "stuck:termination" or duty.model is None:
+            return
+        attempt = self._native(explored, duty.model, [])
+        if attempt is not None and attempt[1].ending == HUNG:
+            duty.kind = "termination"
+
+    # ---- judging
+
+    def verdict(self, nf: NetworkFunction, function: Callable[[Step], Any], claim: str) -> Verdict:
+        """The verdict on a property; a refutation comes with a :class:`Counterexample`."""
+        explored = self.explore(nf)
+        verdict = judge(explored.subject, function, claim, self.cpu_seconds)
+        if not isinstance(verdict, Refuted):
+            return verdict
+        shown = self._confirm(explored, verdict.counterexample, function)
+        return Refuted(claim, shown) if isinstance(shown, Counterexample) else shown
+
+    def _native(self, explored: Explored, model: Model, pinned: list[Any]) -> tuple[Situation, Run] | None:
+        found = concretise(explored.subject, model, pinned)
+        if found is None:
+            return None
+        if found.argument is not None or found.entry not in ("nf_process", "nf_init"):
+            steps = (Given(found.entry, argument=found.argument),)
+        else:
+            steps = tuple(Given(device=device, packet=packet, now=now) for device, packet, now in found.steps)
+        given = situation(
+            explored.binary, explored.subject.header, build.default_libvig(), build.contract_files(), found.config,
+            found.device_count, steps, found.state, found.scalars,
+        )  # fmt: skip
+        return given, replay(given, NATIVE_CPU_SECONDS)
+
+    def _confirm(
+        self, explored: Explored, model: Model, function: Callable[[Step], Any]
+    ) -> Counterexample | Unknown:
+        pinned: list[Any] = []
+        shown: Counterexample | None = None
+        for _ in range(ATTEMPTS):
+            attempt = self._native(explored, model, pinned)
+            if attempt is None:
+                break
+            given, run = attempt
+            message, error = self._fails(explored, model, function, given, run)
+            shown = Counterexample(
+                explored.subject.header, given, run, message, bool(message), model.entry,
+                f"{model.broken.kind}: {model.broken.detail}" if model.broken is not None else "",
+                self._source_lines(explored, model), traceback=error,
+            )  # fmt: skip
+            if message or model.broken is not None or not run.steps:
+                return shown
+            choices = same_choices(model, [call.outs for call in run.steps[0].calls])
+            if not choices or all(any(c is p for p in pinned) for c in choices):
+                return shown
+            pinned.extend(choices)
+        if shown is None:
+            return Unknown("a refutation was found, but no state could be made of it", "report this")
+        if pinned:
+            return Unknown(
+                "a refutation was found only where libVig would choose otherwise than it does",
+                "claim only what holds whichever index is chosen, or report this",
+            )
+        return shown
+
+    def _fails(
+        self, explored: Explored, model: Model, function: Callable[[Step], Any], given: Situation, run: Run
+    ) -> tuple[str, BaseException | None]:
+        """How the native run breaks the claim; empty if it does not."""
+        if model.broken is not None:
+            results = run.steps or (run.init,)
+            return next((how for each in results if (how := broken(each, run, given.device_count))), ""), None
+        if not run.steps:
+            return "", None
+        try:
+            function(plain_step(explored.subject.header, given, run))
+        except AssertionError as error:
+            return str(error) or "assertion failed", error
+        except (Discarded, Beyond):
+            return "", None
+        return "", None
+
+    def _source_lines(self, explored: Explored, model: Model) -> tuple[str, ...]:
+        """The C lines that the path went through, as far as the binary tells."""
+        from pytest_vigor.lines import Lines, source
+
+        if explored.lines is None:
+            explored.lines = Lines(explored.nf.binary)
+        out: dict[str, None] = {}
+        for instance in model.steps:
+            places = [*instance.path.blocks]
+            if model.broken is not None:
+                places = [at for at in places] + [model.broken.where]
+            for address in places:
+                line = explored.lines.at(address)
+                if line is not None:
+                    out[f"{Path(line.file).name}:{line.line}: {source(line).strip()}"] = None
+        return tuple(out)
+
+
+__all__ = ["Checker", "NetworkFunction", "Proved"]

@@ -1,0 +1,233 @@
+"""From a model to a situation that one can set up: small numbers, few entries, every entry of the state known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_vigor import behaviour as b
+from pytest_vigor import term as t
+from pytest_vigor.ghost.index_pool import Pool
+from pytest_vigor.ghost.map import Map
+from pytest_vigor.ghost.vector import Vector
+from pytest_vigor.judge import Model, Subject
+from pytest_vigor.layout import Struct
+from pytest_vigor.smt import Sat, Solver
+from pytest_vigor.symbols import struct_bits
+from pytest_vigor.term import Bool, Term, Value
+
+SMALL_CAPACITY = 64
+DUMMIES = 4
+CHECK_LIMIT = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Concrete:
+    """A refutation with plain numbers: what :mod:`replay` needs, by name."""
+
+    entry: str
+    config: bytes
+    device_count: int
+    state: dict[str, Any] | None
+    scalars: dict[str, int]
+    steps: tuple[tuple[int, bytes, int], ...]  #: device, packet and time of each step
+    argument: bytes | None
+    complete: bool  #: whether the state is known entry by entry
+
+
+class _Shrinking:
+    """A solver that holds a refutation, and takes on wishes as long as it stays one."""
+
+    def __init__(self, subject: Subject, model: Model, pinned: list[Bool]) -> None:
+        self.subject, self.model = subject, model
+        self.solver = Solver(subject.solver.translator)
+        self.solver.add_all([*model.conditions, *pinned])
+        self._asserted = 0
+        self.answer = model.answer
+        self.checks = 0
+        self.learn()
+
+    def learn(self) -> bool:
+        """Takes on what has become known of the state; whether it is still a refutation."""
+        known = self.model.facts.known
+        while self._asserted < len(known):
+            self.solver.add(known[self._asserted])
+            self._asserted += 1
+        answer = self.solver.check()
+        if isinstance(answer, Sat):
+            self.answer = answer
+            return True
+        return False
+
+    def wish(self, condition: Bool) -> bool:
+        """Adds a condition if the refutation stands with it."""
+        if condition is True or (condition is not False and self.answer.value(condition) is True):
+            self.solver.add(condition)
+            return True
+        if self.checks >= CHECK_LIMIT:
+            return False
+        self.checks += 1
+        answer = self.solver.check(condition)
+        if isinstance(answer, Sat):
+            self.solver.add(condition)
+            self.answer = answer
+            return True
+        return False
+
+    def small(self, value: Value, width: int, preferred: tuple[int, ...]) -> None:
+        """Wishes for the first of some values, or at most the last."""
+        for each in preferred:
+            if self.wish(t.eq(width, value, each & t.mask(width))):
+                return
+        self.wish(t.ule(width, value, max(preferred)))
+
+
+def concretise(subject: Subject, model: Model, pinned: list[Bool] | None = None) -> Concrete | None:
+    """The smallest situation found that still refutes; None where ``pinned`` rules all of them out."""
+    shrinking = _Shrinking(subject, model, pinned or [])
+    if pinned and not shrinking.learn():
+        return None
+    behaviour = subject.behaviour
+    shrinking.small(t.var(b.DEVICE_COUNT, 16), 16, (2, 3, 4, 8))
+    for capacity in {id(c): c for s in behaviour.structures for n, c in s.parameters if n == "capacity"}.values():
+        shrinking.small(capacity, 32, (1, 2, 3, 4, 8))
+    old = model.steps[0].old if model.entry != "nf_init" else {}
+    for instance in model.steps if model.entry == "nf_process" else ():
+        shrinking.small(instance.inputs.length, 16, (60, 14, 0, 34, 42, 54))
+        shrinking.small(instance.inputs.device, 16, (0, 1, 2))
+    complete = all(_spread(shrinking, subject, each) for each in old.values())
+    for leaf in _plain_leaves(model):
+        shrinking.small(leaf, leaf.width, (0, 1))
+    for instance in model.steps if model.entry == "nf_process" else ():
+        now = t.extract(instance.inputs.now, 64, b.TIME_BITS - 1, 0)
+        shrinking.small(now, b.TIME_BITS, (0, 1, 2, 1_000_000_000))
+    answer = shrinking.answer
+    header = subject.header
+    steps = ()
+    if model.entry == "nf_process":
+        steps = tuple(_step(answer, model, each.inputs) for each in model.steps)
+    argument = None
+    if model.entry not in ("nf_process", "nf_init"):
+        declared = next(each.argument for each in header.entries if each.name == model.entry)
+        argument = _bytes(answer, struct_bits(declared, "argument"), declared) if declared is not None else None
+    return Concrete(
+        model.entry,
+        _bytes(answer, struct_bits(header.config, "config"), header.config),
+        int(answer.value(t.var(b.DEVICE_COUNT, 16))),
+        {name: _entries(answer, each, model, complete) for name, each in old.items()} if old else None,
+        {each.name: int(answer.value(t.var(f"state.{each.name}", each.bits))) for each in behaviour.scalars}
+        if model.entry != "nf_init" else {},
+        steps, argument, complete,
+    )  # fmt: skip
+
+
+def _bytes(answer: Sat, bits: Value, struct: Struct) -> bytes:
+    return int(answer.value(bits)).to_bytes(struct.size_bytes, "little")
+
+
+def _plain_leaves(model: Model) -> Iterator[Term]:
+    """The bytes of packets that matter, then other inputs: all that one would like to be zero."""
+    leaves: dict[int, Term] = {}
+    for condition in model.conditions:
+        t.leaves(condition, leaves)
+    for leaf in leaves.values():
+        if leaf.width and ((leaf.op == "app" and leaf.data[0] == b.PACKET) or (
+            leaf.op == "var" and str(leaf.data).startswith(("config.", "argument."))
+        )):  # fmt: skip
+            yield leaf
+
+
+def _spread(shrinking: _Shrinking, subject: Subject, state: Any) -> bool:
+    """Makes every entry of a structure a part of the model; whether that was possible."""
+    facts = shrinking.model.facts
+    match state:
+        case Pool() | Vector():
+            layers = state.flows if isinstance(state, Pool) else state.records
+            capacity = int(shrinking.answer.value(layers.capacity))
+            if capacity > SMALL_CAPACITY:
+                return False
+            shrinking.wish(t.eq(32, layers.capacity, capacity))
+            for index in range(capacity):
+                facts.touch(layers.name, index)
+            return shrinking.learn()
+        case Map():
+            items = state.items
+            touched = [key for key in facts.touched(items.name)]
+            for extra in range(DUMMIES + 1):
+                keys = [*touched, *(_dummy(items.key_bits, n) for n in range(extra))]
+                for key in keys[len(touched):]:
+                    facts.touch(items.name, key)
+                if not shrinking.learn():
+                    return False
+                total: Value = 0
+                for number, key in enumerate(keys):
+                    fresh = t.land(items.has(key), *(t.ne(items.key_bits, key, k) for k in keys[:number]))
+                    total = t.add(32, total, t.bit(fresh, 32))
+                if shrinking.wish(t.eq(32, total, items.size())):
+                    return True
+            return False
+    return True
+
+
+def _dummy(bits: int, number: int) -> int:
+    return (0xD0 + number) & t.mask(bits)
+
+
+def _entries(answer: Sat, state: Any, model: Model, complete: bool) -> dict[int, Any]:
+    """The entries of a structure under the model: index to (key, age), key to value, or index to record."""
+    match state:
+        case Pool():
+            flows = state.flows
+            capacity = int(answer.value(flows.capacity))
+            indices = range(capacity) if capacity <= SMALL_CAPACITY else {
+                int(answer.value(i)) for i in model.facts.touched(flows.name)
+            }  # fmt: skip
+            return {
+                index: (int(answer.value(flows.key(index))) if flows.key_bits else 0, _signed(answer, flows.age(index)))
+                for index in indices if index < capacity and answer.value(flows.used(index))
+            }  # fmt: skip
+        case Map():
+            items = state.items
+            keys = {int(answer.value(key)) for key in model.facts.touched(items.name)}
+            return {key: int(answer.value(items.value(key))) for key in sorted(keys) if answer.value(items.has(key))}
+        case Vector():
+            records = state.records
+            capacity = int(answer.value(records.capacity))
+            indices = range(capacity) if capacity <= SMALL_CAPACITY else {
+                int(answer.value(i)) for i in model.facts.touched(records.name)
+            }  # fmt: skip
+            found = {index: int(answer.value(records.at(index))) for index in indices if index < capacity}
+            return {index: bits for index, bits in found.items() if bits}
+    raise TypeError(f"no entries of {state!r}")
+
+
+def _signed(answer: Sat, age: Value) -> int:
+    return t.signed(int(answer.value(age)), 64)
+
+
+def _step(answer: Sat, model: Model, inputs: Any) -> tuple[int, bytes, int]:
+    length = int(answer.value(inputs.length))
+    mattering: dict[int, Term] = {}
+    for condition in model.conditions:
+        t.leaves(condition, mattering)
+    offsets = {
+        int(answer.value(leaf.args[0])) for leaf in mattering.values()
+        if leaf.op == "app" and leaf.data[0] == b.PACKET
+    }  # fmt: skip
+    if inputs.frame.writes:
+        content = bytes(int(answer.value(inputs.frame.byte(k))) for k in range(length))
+    else:
+        content = bytes(int(answer.value(inputs.frame.byte(k))) if k in offsets else 0 for k in range(length))
+    return int(answer.value(inputs.device)), content, int(answer.value(inputs.now))
+
+
+def same_choices(model: Model, calls: list[Mapping[str, int]]) -> list[Bool]:
+    """That what the model's first step lets libVig choose is what the native run chose."""
+    out: list[Bool] = []
+    for (called, _, _), outs in zip(model.steps[0].calls, calls, strict=False):
+        for name, value in outs.items():
+            for result, _, bits in called.results:
+                if result == name:
+                    out.append(t.eq(bits, t.var(f"{called.symbol}.{name}", bits), value & t.mask(bits)))
+    return out

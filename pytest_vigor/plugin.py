@@ -1,0 +1,221 @@
+"""The pytest plugin: options, marker, fixture and reports. Everything else is imported when a property runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_vigor.check import Checker, NetworkFunction
+    from pytest_vigor.property.steps import Step
+
+SKIPPED = "a property: run pytest with --vigor to prove it"
+PROGRESS_SECONDS = 1.0
+
+
+class NotProved(Exception):  # noqa: N818 - a verdict, not a failure of the tool
+    """A property that was not proved; the text is the whole report."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("vigor", "pytest-vigor: proving network functions")
+    group.addoption("--vigor", action="store_true", default=None, help="prove the properties of network functions")
+    group.addoption("--no-vigor", action="store_false", dest="vigor", help="skip them, whatever the ini file says")
+    group.addoption(
+        "--vigor-cpu-seconds", type=float, default=300.0, metavar="SECONDS",
+        help="CPU time for exploring one network function, and for judging one property (default: 300)",
+    )  # fmt: skip
+    parser.addini("vigor", "prove properties without --vigor", type="bool", default=False)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from pytest_vigor import hooks
+
+    pluginmanager.add_hookspecs(hooks)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "nf(name, header=None): the network function that a property is about: the name of a folder under nfs/, or "
+        "the path of a shared object with the path of its header",
+    )
+
+
+def _proving(config: pytest.Config) -> bool:
+    given = config.getoption("vigor")
+    return bool(config.getini("vigor") if given is None else given)
+
+
+@pytest.fixture
+def step(request: pytest.FixtureRequest) -> Step:
+    """One call of ``nf_process`` of the network function that the mark ``nf`` names."""
+    if not _proving(request.config):
+        pytest.skip(SKIPPED)
+    return None  # type: ignore[return-value] # replaced, for each path, when the property is judged
+
+
+# ---- running
+
+
+_CHECKER: pytest.StashKey[Any] = pytest.StashKey()
+
+
+def _checker(config: pytest.Config) -> Checker:
+    if _CHECKER not in config.stash:
+        from pytest_vigor.check import Checker
+        from pytest_vigor.store import Store
+
+        modules = [module for found in config.hook.pytest_vigor_contracts() for module in found]
+        config.stash[_CHECKER] = Checker(
+            Store(_cache_folder(config)), config.getoption("vigor_cpu_seconds"), _Progress(config), modules
+        )
+    return config.stash[_CHECKER]  # type: ignore[no-any-return]
+
+
+def _cache_folder(config: pytest.Config) -> Path:
+    if config.cache is not None:
+        return config.cache.mkdir("vigor")
+    import tempfile  # the cache plugin is off: nothing is kept
+
+    return Path(tempfile.mkdtemp(prefix="vigor-"))
+
+
+class _Progress:
+    """A line on the terminal about work that takes longer than a second."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._capture = config.pluginmanager.getplugin("capturemanager")
+        self._reporter = config.pluginmanager.getplugin("terminalreporter")
+        self._last = monotonic()
+
+    def __call__(self, text: str) -> None:
+        now = monotonic()
+        if self._reporter is None or now - self._last < PROGRESS_SECONDS:
+            return
+        self._last = now
+        suspended = self._capture.global_and_fixture_disabled() if self._capture is not None else None
+        if suspended is not None:
+            with suspended:
+                self._reporter.write_line(text)
+
+
+def _network_function(item: pytest.Function) -> NetworkFunction:
+    from pytest_vigor.check import NetworkFunction
+    from pytest_vigor.errors import VigorError
+
+    mark = item.get_closest_marker("nf")
+    if mark is None or not mark.args:
+        raise VigorError(
+            f"{item.nodeid} does not say which network function it is about", 'mark it: @pytest.mark.nf("bridge")'
+        )
+    name, header = str(mark.args[0]), mark.kwargs.get("header", mark.args[1] if len(mark.args) > 1 else None)
+    bases = [item.path.parent, *item.path.parent.parents]
+    if name.endswith(".so"):
+        binary = _find(name, bases, f"{item.nodeid} is about {name}")
+        path = _find(str(header), bases, f"the header of {name}") if header else binary.with_suffix(".h")
+        return NetworkFunction(binary.stem, binary, path)
+    from pytest_vigor import build
+
+    for base in bases:
+        for folder in (base / "nfs" / name, base / name):
+            if (folder / f"{folder.name}.c").is_file() and (folder / f"{folder.name}.h").is_file():
+                return NetworkFunction(folder.name, build.binary_of(folder), folder / f"{folder.name}.h")
+    raise VigorError(
+        f"{item.nodeid} is about the network function {name!r}, which is not there",
+        f"put it into nfs/{name}/{name}.c and {name}.h, or mark the path of a shared object",
+    )
+
+
+def _find(name: str, bases: list[Path], what: str) -> Path:
+    from pytest_vigor.errors import VigorError
+
+    for base in bases:
+        if (base / name).is_file():
+            return base / name
+    raise VigorError(f"{what}: there is no file {name}", "build it, or correct the path in the mark")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
+    if "step" not in pyfuncitem.fixturenames or not _proving(pyfuncitem.config):
+        return None
+    import inspect
+
+    from pytest_vigor.render import claim_of, failure
+    from pytest_vigor.verdict import Proved
+
+    checker = _checker(pyfuncitem.config)
+    nf = _network_function(pyfuncitem)
+    wanted = [name for name in inspect.signature(pyfuncitem.obj).parameters if name != "step"]
+    arguments = {name: pyfuncitem.funcargs[name] for name in wanted}
+
+    def function(step: Step) -> object:
+        return pyfuncitem.obj(step=step, **arguments)
+
+    claim = claim_of(pyfuncitem.name, inspect.getdoc(pyfuncitem.obj))
+    started = monotonic()
+    verdict = checker.verdict(nf, function, claim)
+    explored = checker.explore(nf)
+    subject = explored.subject
+    record = {
+        "nf": nf.name,
+        "verdict": type(verdict).__name__,
+        "paths": len(subject.behaviour.paths.get("nf_process", ())),
+        "obligations": subject.behaviour.trivial_obligations + subject.behaviour.recorded_obligations,
+        "explore_seconds": round(explored.seconds, 3),
+        "seconds": round(monotonic() - started, 3),
+        "cached": explored.cached,
+        "invariants": [each.text for each in subject.invariants],
+        "assumptions": list(verdict.assumptions) if isinstance(verdict, Proved) else [],
+    }
+    pyfuncitem.user_properties.append(("vigor", json.dumps(record)))
+    if not isinstance(verdict, Proved):
+        text = failure(claim, verdict, verbosity=pyfuncitem.config.get_verbosity())
+        raise NotProved(text)
+    return True
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+    outcome = yield
+    if call.excinfo is None or "pytest_vigor.verdict" not in sys.modules and "pytest_vigor.errors" not in sys.modules:
+        return
+    from pytest_vigor.errors import VigorError
+
+    report: pytest.TestReport = outcome.get_result()
+    if isinstance(call.excinfo.value, NotProved | VigorError):
+        report.longrepr = str(call.excinfo.value)
+
+
+# ---- reporting
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    by_nf: dict[str, list[dict[str, Any]]] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "vigor" and report.when == "call":
+                    record = json.loads(value)
+                    by_nf.setdefault(record["nf"], []).append(record)
+    if not by_nf:
+        return
+    from pytest_vigor.render import summary_line
+
+    terminalreporter.section("vigor", sep="-")
+    for name, records in sorted(by_nf.items()):
+        terminalreporter.write_line(summary_line(name, records))
+        if config.get_verbosity() > 0:
+            for text in records[0]["invariants"]:
+                terminalreporter.write_line(f"  between steps: {text}")
+    if config.get_verbosity() > 0:
+        names = sorted({name for records in by_nf.values() for r in records for name in r["assumptions"]})
+        if names:
+            terminalreporter.write_line(f"  assuming (docs/assumptions.md): {', '.join(names)}")
