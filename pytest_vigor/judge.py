@@ -31,6 +31,7 @@ from pytest_vigor.instance import (
     instantiate,
 )
 from pytest_vigor.invariant import Invariant, install
+from pytest_vigor.known import Known
 from pytest_vigor.number import number
 from pytest_vigor.property.asserts import watch_asserts
 from pytest_vigor.property.packets import Packet
@@ -79,6 +80,7 @@ class Subject:
     solver: Solver
     accepted: Bool = True
     duties: list[Duty] = field(default_factory=list)
+    models: dict[int, Sat | Unsat | None] = field(default_factory=dict)  #: of paths, by their identity
 
     def prepare(self) -> None:
         self.accepted = accepted_conditions(self.behaviour, self.contracts)
@@ -173,11 +175,8 @@ class SymbolicRun:
         if len(self.decisions) < len(self.prefix):
             answer: bool = self.prefix[len(self.decisions)]
         else:
-            yes = judge.possible(condition)
-            no = judge.possible(t.lnot(condition)) if yes else True
-            answer = yes
-            if yes and no:
-                judge.later([*self.decisions, False])
+            decided = judge.known.decided(condition)
+            answer = judge.branch(condition, self.decisions) if decided is None else decided
         self.decisions.append(answer)
         self.suppose(condition if answer else t.lnot(condition))
         return answer
@@ -191,6 +190,8 @@ class SymbolicRun:
         if isinstance(condition, bool):
             if not condition:
                 raise Discarded
+            return
+        if self.judge.known.decided(condition) is True:
             return
         if not self.judge.possible(condition):
             raise Discarded
@@ -220,15 +221,16 @@ class Judging:
         self.given = [subject.accepted, *input_conditions(self.instance.inputs, TIME), *self.instance.conditions]
         self.work: list[list[Any]] = []
         self.reached = False
-        self.unsure: list[str] = []
+        self.known = Known()
         self.broken: Duty | None = None
         self._asserted = 0
-        self._model: Sat | None = None
+        self._model: Any = None
 
     # ---- the solver, as a run sees it
 
     def add(self, condition: Bool) -> None:
         self.solver.add(condition)
+        self.known.add(condition)
         if self._model is not None and not self._model.value(condition):
             self._model = None
 
@@ -238,19 +240,32 @@ class Judging:
             self.add(known[self._asserted])
             self._asserted += 1
 
-    def possible(self, *conditions: Bool) -> bool:
-        """Whether conditions can hold here; yes where the solver is unsure."""
+    def possible(self, condition: Bool = True) -> bool:
+        """Whether a condition can hold here; yes where the solver is unsure. Keeps the model that shows it."""
         if process_time() > self.cpu_deadline:
             raise Budget
         self._learn()
-        if self._model is not None and all(self._model.value(c) for c in conditions):
+        if self._model is not None and self._model.value(condition):
             return True
-        answer = self.solver.check(*conditions)
+        if self.known.decided(condition) is False:
+            return False
+        answer = self.solver.check(condition)
         if isinstance(answer, Sat):
-            self._model = answer if self._model is None else self._model
+            self._model = answer
         elif isinstance(answer, Unsure):
-            self.unsure.append(answer.reason)
+            self._model = None
         return not isinstance(answer, Unsat)
+
+    def branch(self, condition: Bool, decisions: list[Any]) -> bool:
+        """Which way to go on; the other way later, if it is possible too."""
+        yes = self.possible(condition)
+        if not yes:
+            return False
+        model = self._model
+        if self.possible(t.lnot(condition)):
+            self.later([*decisions, False])
+        self._model = model
+        return True
 
     def later(self, decisions: list[Any]) -> None:
         if len(self.work) > DECISION_LIMIT:
@@ -261,16 +276,24 @@ class Judging:
 
     def run(self) -> _Failure | Unknown | None:
         """The first failure over all ways through the property, if any."""
+        remembered = self.subject.models.get(id(self.path))
+        if isinstance(remembered, Unsat):
+            return None
         self.solver.push()
         try:
-            self.solver.add_all(self.given)
-            if not self.possible():
+            self._model = remembered
+            for condition in self.given:
+                self.add(condition)
+            possible = self.possible()
+            if remembered is None and (self._model is not None or not possible):
+                self.subject.models[id(self.path)] = self._model if possible else Unsat()
+            if not possible:
                 return None
-            base_asserted, base_model = self._asserted, self._model
+            base_asserted, base_model, base_known = self._asserted, self._model, self.known
             self.work = [[]]
             while self.work:
                 prefix = self.work.pop()
-                self._asserted, self._model = base_asserted, base_model
+                self._asserted, self._model, self.known = base_asserted, base_model, base_known.copy()
                 self.solver.push()
                 try:
                     outcome = self._once(prefix)

@@ -545,10 +545,21 @@ def lnot(a: Bool) -> Bool:
         return not a
     if a.op == "lnot":
         return a.args[0]  # type: ignore[no-any-return]
-    if a.op in ("ult", "ule", "slt", "sle"):
-        flipped = {"ult": "ule", "ule": "ult", "slt": "sle", "sle": "slt"}[a.op]
+    if a.op == "ult":
+        return _at_most(a.data, a.args[1], a.args[0])
+    if a.op in ("ule", "slt", "sle"):
+        flipped = {"ule": "ult", "slt": "sle", "sle": "slt"}[a.op]
         return _make(flipped, 0, (a.args[1], a.args[0]), a.data)
     return _make("lnot", 0, (a,))
+
+
+def _at_most(width: int, a: Value, b: Value) -> Bool:
+    """``a <= b`` unsigned, as ``<`` where one side is a constant: one form for each comparison."""
+    if isinstance(a, int):
+        return True if a == 0 else _make("ult", 0, (a - 1, b), width)
+    if isinstance(b, int):
+        return True if b == mask(width) else _make("ult", 0, (a, b + 1), width)
+    return _make("ule", 0, (a, b), width)
 
 
 def land(*args: Bool) -> Bool:

@@ -42,9 +42,7 @@ def merge(a: PathState, b: PathState) -> PathState | None:
     if assumed is not True:
         out.record(Assume(assumed, a.where))
     out.condition = before
-    out.known = {uid: True for uid in a.known if uid in b.known}
-    out.bounds = {uid: (min(lo, b.bounds[uid][0]), max(hi, b.bounds[uid][1]))
-                  for uid, (lo, hi) in a.bounds.items() if uid in b.bounds}  # fmt: skip
+    out.known = a.known.common(b.known)
     out.hold(t.lor(a_holds, b_holds))
     out.visits = {at: max(a.visits.get(at, 0), b.visits.get(at, 0)) for at in {**a.visits, **b.visits}}
     out.seen = {**a.seen, **b.seen}

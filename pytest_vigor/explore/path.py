@@ -10,6 +10,7 @@ from pytest_vigor import term as t
 from pytest_vigor.behaviour import Assume, Event, Node, Oblige
 from pytest_vigor.explore.block import Registers
 from pytest_vigor.explore.memory import Failed, Memory, Stop, independent
+from pytest_vigor.known import Known
 from pytest_vigor.term import Bool, Term, Value
 
 
@@ -53,8 +54,7 @@ class PathState:
         self.loans: dict[int, Loan] = {}  #: base address of a record on loan
         self.node: Node | None = None
         self.condition: Condition | None = None
-        self.known: dict[int, bool] = {}
-        self.bounds: dict[int, tuple[int, int]] = {}  #: of terms that were compared with constants
+        self.known = Known()
         self.calls = 0
         self.made: dict[str, Any] = {}  #: the structures that were allocated, with what they were made with
         self.blocks: tuple[int, ...] = ()
@@ -65,7 +65,7 @@ class PathState:
     def fork(self) -> PathState:
         other = PathState.__new__(PathState)
         for name, value in vars(self).items():
-            setattr(other, name, value.copy() if isinstance(value, dict | Registers) else value)
+            setattr(other, name, value.copy() if isinstance(value, dict | Registers | Known) else value)
         other.memory = self.memory.fork(other)
         return other
 
@@ -82,22 +82,8 @@ class PathState:
             return
         for part in condition.args if condition.op == "land" else (condition,):
             if self.decided(part) is None:
-                self.known[part.uid] = True
-                self._bound(part)
+                self.known.add(part)
                 self.condition = Condition(part, self.condition, self.condition.depth + 1 if self.condition else 1)
-
-    def _bound(self, condition: Term) -> None:
-        """Learns the bounds of a term from a comparison with a constant."""
-        if condition.op not in ("ult", "ule"):
-            return
-        a, b = condition.args
-        strict = condition.op == "ult"
-        if isinstance(a, int) and isinstance(b, Term):
-            lo, hi = self.bounds.get(b.uid, (b.lo, b.hi))
-            self.bounds[b.uid] = max(lo, a + strict), hi
-        elif isinstance(b, int) and isinstance(a, Term):
-            lo, hi = self.bounds.get(a.uid, (a.lo, a.hi))
-            self.bounds[a.uid] = lo, min(hi, b - strict)
 
     def assume(self, condition: Bool, where: int) -> None:
         """A branch goes this way."""
@@ -122,23 +108,7 @@ class PathState:
 
     def decided(self, condition: Bool) -> bool | None:
         """Whether a condition or its negation is literally on the path."""
-        if isinstance(condition, bool):
-            return condition
-        if condition.uid in self.known:
-            return True
-        negated = t.lnot(condition)
-        if isinstance(negated, Term) and negated.uid in self.known:
-            return False
-        if condition.op in ("ult", "ule"):
-            a, b = condition.args
-            strict = condition.op == "ult"
-            if isinstance(a, int) and b.uid in self.bounds:
-                lo, hi = self.bounds[b.uid]
-                return True if a + strict <= lo else False if hi < a + strict else None
-            if isinstance(b, int) and a.uid in self.bounds:
-                lo, hi = self.bounds[a.uid]
-                return True if hi <= b - strict else False if b - strict < lo else None
-        return None
+        return self.known.decided(condition)
 
     def possible(self, *conditions: Bool) -> bool:
         return self.search.possible(self, *conditions)
