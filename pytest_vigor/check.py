@@ -164,7 +164,7 @@ class Checker:
         else:
             steps = tuple(Given(device=device, packet=packet, now=now) for device, packet, now in found.steps)
         given = situation(
-            explored.binary, explored.subject.header, build.default_libvig(), build.contract_files(), found.config,
+            explored.binary, explored.subject.header, build.build_libvig(), build.contract_files(), found.config,
             found.device_count, steps, found.state, found.scalars,
         )  # fmt: skip
         return given, replay(given, NATIVE_CPU_SECONDS)
