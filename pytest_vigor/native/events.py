@@ -14,6 +14,7 @@ from pytest_vigor.trace import (
     HUNG,
     INIT,
     MISMATCH,
+    PROCESS,
     REFUSED,
     RETURNED,
     VIOLATED,
@@ -134,18 +135,33 @@ def _end(step: _Open, event: Mapping[str, Any], image_start: int, image_bytes: i
         step.fields |= {"ending": CRASHED, "detail": _join(detail, event["printed"]), "function": step.entered}
         return
     number = signal.Signals(-status)
+    fault = _fault(step, number, event["noted"], image_start, image_bytes)
     step.fields |= {
         "ending": HUNG if number in _TOO_LONG else CRASHED,
-        "detail": _join(_when(step), event["printed"]),
+        "detail": _join(_describe(step, fault, number in _TOO_LONG), event["printed"]),
         "function": step.entered,
-        "fault": _fault(step, number, event["noted"], image_start, image_bytes),
+        "fault": fault,
     }
 
 
-def _when(step: _Open) -> str:
+_INPUTS = {INIT: "configuration", PROCESS: "packet"}
+
+
+def _describe(step: _Open, fault: Fault, is_late: bool) -> str:
+    what = "it did not return in its time" if is_late else fault.signal
+    if fault.offset_bytes is not None and step.block is not None:
+        name, size_bytes = _INPUTS.get(step.fields["entry"], "argument"), step.block[3]
+        where = f"{-fault.offset_bytes} before" if fault.guard == "before" else f"{fault.offset_bytes} of"
+        what += f" at byte {where} the {name} of {size_bytes} bytes"
+    elif fault.address is not None:
+        what += f" at the address {fault.address:#x}"
+    if step.entered is not None:
+        what += f", in {step.entered}"
     if "ending" in step.fields:
-        return "while its state was set up for the next step"
-    return "afterwards, while its state was read" if "value" in step.fields else ""
+        what += ", while its state was set up for the next step"
+    elif "value" in step.fields:
+        what += ", afterwards, while its state was read"
+    return what
 
 
 def _join(detail: str, printed: str) -> str:
@@ -161,7 +177,7 @@ def _fault(step: _Open, number: signal.Signals, noted: Sequence[int], start: int
         return Fault(number.name, code_offset=code_offset)
     guard, offset = None, None
     if step.block is not None:
-        first, end, content = step.block
+        first, end, content, _ = step.block
         if first - GUARD_BYTES <= address < first:
             guard = "before"
         elif end <= address < end + GUARD_BYTES:

@@ -28,6 +28,6 @@ class Block:
         """The bytes as they are now."""
         return ctypes.string_at(self.address, self.size_bytes)
 
-    def extent(self) -> tuple[int, int, int]:
-        """The addresses of the first usable byte, the first byte behind those, and the content."""
-        return self.start, self.end, self.address
+    def extent(self) -> tuple[int, int, int, int]:
+        """The addresses of the first usable byte, the first byte behind those, and the content; the content's size."""
+        return self.start, self.end, self.address, self.size_bytes

@@ -90,6 +90,7 @@ class Variant:
     def _initialise(self) -> None:
         self._channel.send("step", entry=INIT)
         config = self._block(self._situation.config)
+        self._monitor.begin({}, patient=True)
         value = self._call(INIT, (config.address, self._situation.device_count), config) & 0xFF
         self._channel.send("value", value=value)
         names = {}
@@ -99,9 +100,8 @@ class Variant:
                 names[held.label] = member.name
                 held.label = member.name
         states = self._states() if value else {}
-        self._monitor.begin({})
-        self._monitor.end(states)
         self._channel.send("done", names=names, new=self._shown(states), scalars=self._scalars())
+        self._monitor.end(states)
         if not value:
             self._channel.stop(REFUSED, detail="nf_init returned false")
 
