@@ -16,7 +16,7 @@ from pytest_vigor import term as t
 from pytest_vigor.assumption import cited
 from pytest_vigor.behaviour import Behaviour, Path
 from pytest_vigor.contract import Contracts
-from pytest_vigor.ghost.facts import Facts
+from pytest_vigor.ghost.facts import Facts, Mark
 from pytest_vigor.headers import Header
 from pytest_vigor.instance import (
     TIME,
@@ -33,16 +33,17 @@ from pytest_vigor.instance import (
 from pytest_vigor.invariant import Invariant, install
 from pytest_vigor.known import Known
 from pytest_vigor.number import number
-from pytest_vigor.property.asserts import watch_asserts
+from pytest_vigor.property.asserts import Noted, watch_asserts
 from pytest_vigor.property.packets import Packet
 from pytest_vigor.property.steps import FLOOD, Beyond, Discarded, Sent, State, Step
 from pytest_vigor.record import fitted
-from pytest_vigor.smt import Sat, Solver, Unsat, Unsure
+from pytest_vigor.smt import Answer, Sat, Solver, Unsat, Unsure
 from pytest_vigor.symbols import config_record, view
 from pytest_vigor.term import Bool, Value
 from pytest_vigor.verdict import Proved, Refuted, Unknown, Vacuous, Verdict
 
 DECISION_LIMIT = 2_000
+PROBE = Path(None, "probe")  #: before anything has happened
 
 
 @dataclass(slots=True)
@@ -80,10 +81,16 @@ class Subject:
     solver: Solver
     accepted: Bool = True
     duties: list[Duty] = field(default_factory=list)
-    models: dict[int, Sat | Unsat | None] = field(default_factory=dict)  #: of paths, by their identity
+    prepared: dict[int, Prepared | None] = field(default_factory=dict)  #: paths, by their identity
 
     def prepare(self) -> None:
         self.accepted = accepted_conditions(self.behaviour, self.contracts)
+
+    def prepare_path(self, path: Path) -> Prepared | None:
+        """The path on the state between steps; None if nothing leads along it."""
+        if id(path) not in self.prepared:
+            self.prepared[id(path)] = Prepared.of(self, path)
+        return self.prepared[id(path)]
 
     def begin(self, facts: Facts) -> tuple[dict[str, Any], dict[str, Value]]:
         """The state between steps: arbitrary, but for the invariants."""
@@ -209,57 +216,105 @@ class SymbolicRun:
         return chosen
 
 
-class Judging:
-    """One property on one path."""
+@dataclass(slots=True)
+class Prepared:
+    """A path on the state between steps, ready for properties to be run on it."""
 
-    def __init__(self, subject: Subject, path: Path, function: Callable[[Step], Any], cpu_deadline: float) -> None:
+    instance: Instance
+    facts: Facts
+    mark: Mark
+    known: Known
+    given: list[Bool]
+    solver: Solver  #: holds all of this
+    model: Sat | None  #: of the path; None where the solver is unsure
+
+    @classmethod
+    def of(cls, subject: Subject, path: Path) -> Prepared | None:
+        """None if no state and input lead along the path."""
+        facts = Facts()
+        old, numbers = subject.begin(facts)
+        instance = instantiate(path, subject.contracts, facts, old, numbers)
+        given = [subject.accepted, *input_conditions(instance.inputs, TIME), *instance.conditions]
+        known = Known()
+        for condition in (*given, *facts.known):
+            known.add(condition)
+        solver = Solver(subject.solver.translator, statistics=subject.solver.statistics)
+        solver.add_all([*given, *facts.known])
+        answer = solver.check()
+        if isinstance(answer, Unsat):
+            return None
+        return cls(instance, facts, facts.mark(), known, given, solver, answer if isinstance(answer, Sat) else None)
+
+
+class Judging:
+    """One property on one path. The solver is told nothing before it has to be asked."""
+
+    def __init__(
+        self, subject: Subject, path: Path, prepared: Prepared, function: Callable[[Step], Any], cpu_deadline: float
+    ) -> None:
         self.subject, self.path, self.function, self.cpu_deadline = subject, path, function, cpu_deadline
-        self.facts = Facts()
-        old, numbers = subject.begin(self.facts)
-        self.instance = instantiate(path, subject.contracts, self.facts, old, numbers)
-        self.solver = subject.solver
-        self.given = [subject.accepted, *input_conditions(self.instance.inputs, TIME), *self.instance.conditions]
+        self.prepared, self.instance, self.facts = prepared, prepared.instance, prepared.facts
+        self.given = prepared.given
+        self.solver = prepared.solver
         self.work: list[list[Any]] = []
         self.reached = False
-        self.known = Known()
         self.broken: Duty | None = None
-        self._asserted = 0
-        self._model: Any = None
+        self._told = False  #: whether the solver holds something of this run
+        self._begin()
+
+    def _begin(self) -> None:
+        """Back to the start of the path."""
+        self.facts.reset(self.prepared.mark)
+        self.known = self.prepared.known.copy()
+        self._model = self.prepared.model
+        self._learnt = len(self.facts.known)
+        self._untold: list[Bool] = []
+        if self._told:
+            self.solver.pop()
+            self._told = False
 
     # ---- the solver, as a run sees it
 
     def add(self, condition: Bool) -> None:
-        self.solver.add(condition)
+        """From here on, on this run, the condition holds."""
+        self._untold.append(condition)
         self.known.add(condition)
         if self._model is not None and not self._model.value(condition):
             self._model = None
 
     def _learn(self) -> None:
         known = self.facts.known
-        while self._asserted < len(known):
-            self.add(known[self._asserted])
-            self._asserted += 1
+        while self._learnt < len(known):
+            self._learnt += 1
+            self.add(known[self._learnt - 1])
+
+    def ask(self, condition: Bool = True) -> Answer:
+        """The solver's answer to whether a condition can hold here."""
+        if process_time() > self.cpu_deadline:
+            raise Budget
+        self._learn()
+        if not self._told:
+            self.solver.push()
+            self._told = True
+        self.solver.add_all(self._untold)
+        self._untold = []
+        return self.solver.check(condition)
 
     def possible(self, condition: Bool = True) -> bool:
         """Whether a condition can hold here; yes where the solver is unsure. Keeps the model that shows it."""
-        if process_time() > self.cpu_deadline:
-            raise Budget
         self._learn()
         if self._model is not None and self._model.value(condition):
             return True
         if self.known.decided(condition) is False:
             return False
-        answer = self.solver.check(condition)
-        if isinstance(answer, Sat):
-            self._model = answer
-        elif isinstance(answer, Unsure):
-            self._model = None
+        answer = self.ask(condition)
+        if not isinstance(answer, Unsat):
+            self._model = answer if isinstance(answer, Sat) else None
         return not isinstance(answer, Unsat)
 
     def branch(self, condition: Bool, decisions: list[Any]) -> bool:
         """Which way to go on; the other way later, if it is possible too."""
-        yes = self.possible(condition)
-        if not yes:
+        if not self.possible(condition):
             return False
         model = self._model
         if self.possible(t.lnot(condition)):
@@ -276,42 +331,31 @@ class Judging:
 
     def run(self) -> _Failure | Unknown | None:
         """The first failure over all ways through the property, if any."""
-        remembered = self.subject.models.get(id(self.path))
-        if isinstance(remembered, Unsat):
-            return None
-        self.solver.push()
         try:
-            self._model = remembered
-            for condition in self.given:
-                self.add(condition)
-            possible = self.possible()
-            if remembered is None and (self._model is not None or not possible):
-                self.subject.models[id(self.path)] = self._model if possible else Unsat()
-            if not possible:
-                return None
-            base_asserted, base_model, base_known = self._asserted, self._model, self.known
             self.work = [[]]
             while self.work:
                 prefix = self.work.pop()
-                self._asserted, self._model, self.known = base_asserted, base_model, base_known.copy()
-                self.solver.push()
-                try:
-                    outcome = self._once(prefix)
-                finally:
-                    self.solver.pop()
+                self._begin()
+                outcome = self._once(prefix)
                 if outcome is not None:
                     return outcome
             return None
         finally:
-            self.solver.pop()
+            if self._told:
+                self.solver.pop()
+                self._told = False
 
     def _once(self, prefix: list[Any]) -> _Failure | Unknown | None:
         run = SymbolicRun(self, prefix)
         steps = [self.instance]
         step = self._step(run, self.instance, steps, "")
+        noted = Noted()
         try:
-            with watch_asserts() as noted:
+            if self.reached:  # watching is slow, and once is enough
                 self.function(step)
+            else:
+                with watch_asserts() as noted:
+                    self.function(step)
         except Discarded:
             pass
         except Beyond:
@@ -323,8 +367,7 @@ class Judging:
                 if self.broken.model is None:
                     return Unknown(f"the solver gave up ({self.broken.reason}) on: {self.broken.detail}", "report this")
                 return _Failure(error, self.broken.model)
-            self._learn()
-            answer = self.solver.check()
+            answer = self.ask()
             if isinstance(answer, Sat):
                 conditions = [*self.given, *run.conditions]
                 return _Failure(error, Model("nf_process", answer, steps, conditions, self.facts))
@@ -388,13 +431,17 @@ class Budget(Exception):  # noqa: N818 - becomes an Unknown verdict
 def judge(subject: Subject, function: Callable[[Step], Any], claim: str, cpu_seconds: float) -> Verdict:
     """The verdict on a property of an explored NF."""
     deadline = process_time() + cpu_seconds
-    reaching = 0
+    reached = False
     unknown: Unknown | None = None
     paths = list(subject.behaviour.paths.get("nf_process", ()))
     if subject.duties:  # also where no path goes on after a broken obligation, the property may ask about it
-        paths.insert(0, Path(None, "probe"))
+        paths.insert(0, PROBE)
     for path in paths:
-        judging = Judging(subject, path, function, deadline)
+        prepared = subject.prepare_path(path)
+        if prepared is None:
+            continue
+        judging = Judging(subject, path, prepared, function, deadline)
+        judging.reached = reached
         try:
             outcome = judging.run()
         except Budget:
@@ -404,17 +451,16 @@ def judge(subject: Subject, function: Callable[[Step], Any], claim: str, cpu_sec
             )
         if isinstance(outcome, _Failure):
             return Refuted(claim, outcome.model)
-        if path.ending == "probe":
+        if path is PROBE:
             continue
         if isinstance(outcome, Unknown):
             unknown = unknown or outcome
-        if judging.reached:
-            reaching += 1
+        reached = reached or judging.reached
     if not subject.behaviour.accepted:
         return Unknown("nf_init accepts no configuration", "let it return true for some")
     if unknown is not None:
         return unknown
-    if not reaching:
+    if not reached:
         return Vacuous("no assert of this property is reached on any path")
     stuck = [duty for duty in subject.duties if duty.kind.startswith("stuck:")]
     if stuck:
@@ -425,6 +471,6 @@ def judge(subject: Subject, function: Callable[[Step], Any], claim: str, cpu_sec
             f"the claim holds as long as the NF keeps its obligations, but it breaks one: {first.detail}",
             "see what properties/test_every_nf.py says of this NF",
         )
-    return Proved(reaching, cited())
+    return Proved(len(paths), cited())
 
 

@@ -197,6 +197,7 @@ class Solver:
     def __post_init__(self) -> None:
         self._solver = z3.SolverFor("QF_UFBV", ctx=self.translator.context)
         self._solver.set("rlimit", self.resources)
+        self._solver.push()  # from the first level on it works incrementally, which is much the faster way here
 
     def push(self) -> None:
         self._solver.push()
@@ -216,13 +217,10 @@ class Solver:
         if any(condition is False for condition in conditions):
             return Unsat()
         start = process_time()
-        if conditions:
-            self._solver.push()
-            for condition in conditions:
-                self.add(condition)
         ctx, solver = self._solver.ctx.ref(), self._solver.solver
+        asked = [self.translator(condition) for condition in conditions if condition is not True]
         answer: Answer
-        match c.Z3_solver_check(ctx, solver):
+        match c.Z3_solver_check_assumptions(ctx, solver, len(asked), (c.Ast * len(asked))(*asked)):
             case -1:
                 answer = Unsat()
             case 1:
@@ -231,8 +229,6 @@ class Solver:
                 answer = Sat(model, self.translator)
             case _:
                 answer = Unsure(str(c.Z3_solver_get_reason_unknown(ctx, solver)))
-        if conditions:
-            self._solver.pop()
         spent = process_time() - start
         self.statistics.queries += 1
         self.statistics.seconds += spent

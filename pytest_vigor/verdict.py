@@ -10,7 +10,7 @@ from typing import Any
 class Proved:
     """The claim holds on every path, in every state, for every input. Made by ``judge`` only."""
 
-    paths: int  #: how many paths reach the claim
+    paths: int  #: over which it was judged
     assumptions: tuple[str, ...]
 
 

@@ -130,10 +130,13 @@ class Memory:
         region = self.region_at(const)
         verb = "write" if write else "read"
         if region is None:
-            if const < NULL_PAGE or const > t.mask(ADDRESS_BITS) - NULL_PAGE:
-                if isinstance(address, int):
-                    self.asker.oblige(t.lnot(guard), "memory", where, f"{verb} through a null pointer")
-                    raise Failed
+            name = self.binary.imports.get(const & -16)
+            if name is not None:
+                raise Stop(f"{verb} of {name}, which is another library's")
+            if isinstance(address, int) and (const < NULL_PAGE or const > t.mask(ADDRESS_BITS) - NULL_PAGE):
+                self.asker.oblige(t.lnot(guard), "memory", where, f"{verb} through a null pointer")
+                raise Failed
+            if not isinstance(address, int):
                 raise Stop(f"{verb} through a pointer of unknown origin: {t.show(address)}")
             self.asker.oblige(t.lnot(guard), "memory", where, f"{verb} at {const:#x}, which is no object's memory")
             raise Failed
@@ -146,6 +149,8 @@ class Memory:
                                                or self.binary.writable(const))):  # fmt: skip
             self.asker.oblige(t.lnot(guard), "memory", where, f"{what}, which is read-only")
             raise Failed
+        if not isinstance(offset, int) and region.base < REGION_BASE:
+            self._stays_in_object(const, offset, region.base, size_bytes, what, where, guard)
         end = t.add(ADDRESS_BITS, offset, size_bytes)
         size = region.size_bytes
         if isinstance(end, int) and isinstance(size, int):
@@ -156,6 +161,16 @@ class Memory:
         if inside is False:
             raise Failed
         return region, offset
+
+    def _stays_in_object(
+        self, const: int, offset: Value, base: int, size_bytes: int, what: str, where: int, guard: Bool
+    ) -> None:
+        """An index into an object that the binary names must not leave it for its neighbour."""
+        for name, (start, size) in self.binary.objects.items():
+            if start <= const < start + size:
+                inner = t.sub(ADDRESS_BITS, offset, start - base)
+                inside = t.ule(ADDRESS_BITS, inner, max(size - size_bytes, 0))
+                self.asker.oblige(t.implies(guard, inside), "memory", where, f"{what} stays within {name}")
 
     def load(self, address: Value, size_bytes: int, where: int, guard: Bool = True) -> Value:
         """Little-endian bytes at an address."""

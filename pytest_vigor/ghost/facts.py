@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pytest_vigor import term as t
@@ -31,6 +32,17 @@ class Knowledge(Protocol):
 
     def fresh(self, name: str, width: int, identity: Hashable) -> Value:
         """A value about which nothing is known but what is then added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment in what is known."""
+
+    known: int
+    touched: dict[str, dict[Value, None]]
+    universals: dict[str, list[Predicate]]
+    foralls: dict[Hashable, Bool]
+    fresh: dict[Hashable, Value]
 
 
 class Facts:
@@ -83,6 +95,22 @@ class Facts:
         if found is None:
             found = self._fresh[identity] = t.var(f"{name}.{len(self._fresh)}", width)
         return found
+
+    def mark(self) -> Mark:
+        """Everything known so far, to come back to."""
+        return Mark(
+            len(self.known),
+            {name: dict(values) for name, values in self._touched.items()},
+            {name: list(predicates) for name, predicates in self._universals.items()},
+            dict(self._foralls), dict(self._fresh),
+        )  # fmt: skip
+
+    def reset(self, mark: Mark) -> None:
+        """Forgets what has become known since a mark."""
+        del self.known[mark.known :]
+        self._touched = {name: dict(values) for name, values in mark.touched.items()}
+        self._universals = {name: list(predicates) for name, predicates in mark.universals.items()}
+        self._foralls, self._fresh = dict(mark.foralls), dict(mark.fresh)
 
     def touched(self, domain: str) -> tuple[Value, ...]:
         """Where the base has been read."""
