@@ -55,9 +55,12 @@ def candidates(behaviour: Behaviour, header: Header) -> Iterator[Invariant]:
     constants = _constants(behaviour)
     types = {each.name: each.record for each in header.state_objects}
     limits = {b.DEVICE_COUNT: (t.var(b.DEVICE_COUNT, 16), 16)}
+    capacities = [value for each in behaviour.structures for name, value in each.parameters if name == "capacity"]
     for leaf in scalars(header.config):
         if isinstance(leaf.type, Integer) and not leaf.type.boolean and not leaf.type.signed:
-            limits[f"config.{leaf.path}"] = (t.var(f"config.{leaf.path}", 8 * leaf.type.size_bytes), 8 * leaf.type.size_bytes)
+            limit = t.var(f"config.{leaf.path}", 8 * leaf.type.size_bytes)
+            if not any(limit is capacity for capacity in capacities):  # of indices, more is said below
+                limits[f"config.{leaf.path}"] = limit, 8 * leaf.type.size_bytes
     by_capacity = {each.name: dict(each.parameters).get("capacity") for each in behaviour.structures}
     pools = [each.name for each in behaviour.structures if each.kind in ("flow_table", "index_pool")]
     for each in behaviour.structures:
