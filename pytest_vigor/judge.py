@@ -32,7 +32,7 @@ from pytest_vigor.instance import (
 )
 from pytest_vigor.invariant import Invariant, install
 from pytest_vigor.known import Known
-from pytest_vigor.number import number
+from pytest_vigor.number import fit, number
 from pytest_vigor.property.asserts import Noted, watch_asserts
 from pytest_vigor.property.packets import Packet
 from pytest_vigor.property.steps import FLOOD, Beyond, Discarded, Sent, State, Step
@@ -392,7 +392,8 @@ class Judging:
 
         def following(device: Any, packet: Packet, now: Any) -> Step:
             then = f"step{len(steps) + 1}."
-            time = fitted(run, now, 64, True)
+            inside, time = fit(now, 64, True)
+            run.assume(inside)  # what a clock cannot show is not a time
             run.assume(t.sle(64, inputs.now, time))
             given = Inputs(fitted(run, device, 16), packet.length_bits, time, packet.frame)
             for condition in input_conditions(given, inputs.now):
@@ -456,13 +457,13 @@ def judge(subject: Subject, function: Callable[[Step], Any], claim: str, cpu_sec
         if isinstance(outcome, Unknown):
             unknown = unknown or outcome
         reached = reached or judging.reached
-    if not subject.behaviour.accepted:
+    stuck = [duty for duty in subject.duties if duty.kind.startswith("stuck:")]
+    if not subject.behaviour.accepted and not stuck:
         return Unknown("nf_init accepts no configuration", "let it return true for some")
     if unknown is not None:
         return unknown
-    if not reached:
+    if not reached and subject.behaviour.accepted:
         return Vacuous("no assert of this property is reached on any path")
-    stuck = [duty for duty in subject.duties if duty.kind.startswith("stuck:")]
     if stuck:
         return Unknown(stuck[0].detail, "see docs/unknown.md")
     if subject.duties:
