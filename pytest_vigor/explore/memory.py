@@ -191,13 +191,32 @@ class Memory:
         if isinstance(offset, int):
             return self._load_at(region, offset, size_bytes)
         out: Value | None = None
-        for value in self.asker.values(offset, ADDRESS_BITS, ENUMERATION_LIMIT):
+        for value, test in self._places(region, offset, size_bytes):
             loaded = self._load_at(region, value, size_bytes)
-            test = t.eq(ADDRESS_BITS, offset, value)
             out = loaded if out is None else t.ite(8 * size_bytes, test, loaded, out)
         if out is None:
             raise Failed
         return out
+
+    def _places(self, region: Region, offset: Value, size_bytes: int) -> list[tuple[int, Bool]]:
+        """Every offset within the region that a symbolic one can be, each with its condition. An index into an array
+        needs no solver: there are only so many elements."""
+        const, rest = t.split_base(ADDRESS_BITS, offset)
+        if isinstance(rest, Term) and isinstance(region.size_bytes, int):
+            atom, stride = rest, 1
+            if rest.op == "shl" and isinstance(rest.args[1], int):
+                atom, stride = rest.args[0], 1 << rest.args[1]
+            elif rest.op == "add" and len(rest.args) == 1:
+                atom, stride = rest.args[0], rest.data[1][0]
+            first = t.signed(const, ADDRESS_BITS)
+            room = region.size_bytes - size_bytes - first
+            if 0 < stride <= region.size_bytes and atom.hi * stride < 1 << (ADDRESS_BITS - 1) and room >= 0:
+                low = max(atom.lo, -(first // stride))
+                indices = range(low, min(atom.hi, room // stride) + 1)
+                if len(indices) <= ENUMERATION_LIMIT:
+                    return [(first + k * stride, t.eq(ADDRESS_BITS, atom, k)) for k in indices]
+        found = self.asker.values(offset, ADDRESS_BITS, ENUMERATION_LIMIT)
+        return [(value, t.eq(ADDRESS_BITS, offset, value)) for value in found]
 
     def _load_or_none(self, address: Value, size_bytes: int, where: int, guard: Bool) -> Value | None:
         try:
@@ -254,8 +273,8 @@ class Memory:
             for k in range(size_bytes):
                 region.cells[offset + k] = (value, size_bytes, k)
             return
-        for at in self.asker.values(offset, ADDRESS_BITS, ENUMERATION_LIMIT):
-            here = t.land(guard, t.eq(ADDRESS_BITS, offset, at))
+        for at, test in self._places(region, offset, size_bytes):
+            here = t.land(guard, test)
             kept = t.ite(8 * size_bytes, here, value, self._load_at(region, at, size_bytes))
             for k in range(size_bytes):
                 region.cells[at + k] = (kept, size_bytes, k)
