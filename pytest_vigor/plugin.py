@@ -80,8 +80,9 @@ def _checker(config: pytest.Config) -> Checker:
 
 
 def _cache_folder(config: pytest.Config) -> Path:
-    if config.cache is not None:
-        return config.cache.mkdir("vigor")
+    cache = getattr(config, "cache", None)
+    if cache is not None:
+        return Path(cache.mkdir("vigor"))
     import tempfile  # the cache plugin is off: nothing is kept
 
     return Path(tempfile.mkdtemp(prefix="vigor-"))
