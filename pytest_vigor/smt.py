@@ -58,9 +58,14 @@ Answer = Sat | Unsat | Unsure
 
 
 class Translator:
-    """Terms to z3 expressions, each once. Keeps a reference to every expression that it made."""
+    """Terms to z3 expressions, each once. Keeps a reference to every expression that it made.
 
-    def __init__(self) -> None:
+    With ``abstract``, products and quotients of two unknowns are uninterpreted functions: an Unsat is right, a Sat may
+    not be.
+    """
+
+    def __init__(self, abstract: bool = False) -> None:
+        self.abstract = abstract
         self.context = z3.main_ctx()
         self._ctx = self.context.ref()
         self._asts: dict[int, Any] = {}
@@ -150,6 +155,9 @@ class Translator:
             case "land" | "lor":
                 make = c.Z3_mk_and if term.op == "land" else c.Z3_mk_or
                 return self._keep(make(ctx, len(args), (c.Ast * len(args))(*[self(a) for a in args])))
+        if self.abstract and term.op in ("mul", "udiv", "urem", "sdiv", "srem"):
+            asts = [self(args[0], width), self(args[1], width)]
+            return self._apply(f"{term.op}.{width}", (width, width), width, asts)
         operand = term.data if term.width == 0 else width
         return self._keep(_BINARY[term.op](ctx, self(args[0], operand), self(args[1], operand)))
 

@@ -16,7 +16,7 @@ from pytest_vigor.explore.order import reverse_postorder
 from pytest_vigor.explore.path import Condition, PathState
 from pytest_vigor.explore.vex_unmodelled import Unmodelled
 from pytest_vigor.ghost.facts import Facts
-from pytest_vigor.smt import Sat, Solver, Unsat
+from pytest_vigor.smt import Sat, Solver, Translator, Unsat
 from pytest_vigor.term import Bool, Term
 
 EXIT = 0x6FFF_0000_0000  #: where an entry point returns to
@@ -35,8 +35,8 @@ class Search:
         self, binary: Binary, facts: Facts, cpu_seconds: float, progress: Callable[[int, int], None] | None = None
     ) -> None:
         self.binary, self.facts = binary, facts
-        self.lifter = Lifter(self._code)
-        self.solver = Solver()
+        self.lifter = Lifter(binary.code)
+        self.solver = Solver(Translator(abstract=True))
         self.trivial_obligations = 0
         self.cpu_seconds, self._start = cpu_seconds, process_time()
         self._stack: list[tuple[Condition, int]] = []
@@ -44,12 +44,6 @@ class Search:
         self._progress = progress
         self._paths_found = 0
         self._ranks: dict[int, int] = {}
-
-    def _code(self, address: int, size_bytes: int) -> bytes:
-        segment = self.binary.segment(address)
-        if segment is None or not segment.executable:
-            return b""
-        return self.binary.read(address, min(size_bytes, segment.end - address))
 
     # ---- asking
 
