@@ -1,0 +1,139 @@
+"""A user's project for the tests of the plugin: tiny network functions, properties, and pytest run on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from pytest_vigor.build import FLAGS, build_nf
+
+# Runs of pytest inside this process put sys.modules back as it was, and extension modules cannot be loaded twice.
+for module in ("archinfo", "pyvex", "z3", "pytest_vigor.check", "pytest_vigor.explore.explorer", "pytest_vigor.lines"):
+    import_module(module)
+
+GATE_HEADER = """
+    #ifndef GATE_H
+    #define GATE_H
+    #include "nf.h"
+    struct nf_config { uint16_t wan_device; };
+    struct nf_state { uint16_t wan_device; };
+    extern VIGOR_API struct nf_state nf_state;
+    #endif
+"""
+
+# Sends what comes from inside to the outside, and drops what comes from there.
+GATE = """
+    #include "{name}.h"
+    struct nf_state nf_state;
+    bool nf_init(const struct nf_config *config, uint16_t device_count)
+    {
+        nf_state.wan_device = config->wan_device;
+        return config->wan_device < device_count;
+    }
+    int nf_process(uint16_t device, uint8_t *packet, uint16_t length_bytes, vigor_time_t now)
+    {
+        (void) packet;
+        (void) now;
+        if (length_bytes < 14 || device == nf_state.wan_device) {
+            return NF_DROP;
+        }
+        return nf_state.wan_device;
+    }
+"""
+
+
+def calling(answer: str) -> str:
+    """A gate that answers with what it makes of a function that nobody describes."""
+    declared = GATE.replace("struct nf_state", "uint16_t mystery(uint16_t value);\n    struct nf_state", 1)
+    return declared.replace("return nf_state.wan_device;", f"return {answer};")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run of pytest in this process came to."""
+
+    status: int
+    outcomes: dict[str, str]  #: by test name: passed, failed, error or skipped
+    texts: dict[str, str]  #: by test name: what is shown of a failure, or the reason of a skip
+    records: dict[str, dict[str, Any]]  #: by test name: what the plugin notes in the report
+    output: str = field(repr=False)
+
+    def verdict(self, name: str) -> str:
+        """What was said of a property."""
+        return str(self.records[name]["verdict"])
+
+
+class Project:
+    """A folder of one's own, with pytest-vigor installed."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester, self.path = pytester, pytester.path
+        pytester.makeini("[pytest]\naddopts = --strict-markers -p no:hypothesispytest")
+
+    def nf(self, name: str = "gate", source: str = GATE, header: str = GATE_HEADER) -> Path:
+        """Writes nfs/NAME/NAME.c and its header; returns the folder."""
+        folder = self.path / "nfs" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.c").write_text(dedent(source).replace("{name}", name))
+        (folder / f"{name}.h").write_text(dedent(header))
+        return folder
+
+    def binary(self, name: str, folder: str, *flags: str) -> Path:
+        """Builds an NF of this project into a folder that nobody searches for NFs."""
+        (self.path / folder).mkdir(exist_ok=True)
+        source, out = self.path / "nfs" / name / f"{name}.c", self.path / folder / f"{name}.so"
+        return build_nf([source], out, flags=[*FLAGS, *flags])
+
+    def write(self, name: str, text: str) -> Path:
+        """Writes a file."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text))
+        return path
+
+    def properties(self, body: str, nf: str = "gate", name: str = "test_properties.py") -> Path:
+        """Writes a file of properties of one NF."""
+        head = f'import pytest\nfrom pytest_vigor import FLOOD, assume\n\npytestmark = pytest.mark.nf("{nf}")\n\n'
+        return self.write(name, head + dedent(body))
+
+    def run(self, *arguments: str) -> Ran:
+        """Runs pytest in this process."""
+        found = self.pytester.runpytest_inprocess("-ra", *arguments)
+        outcomes: dict[str, str] = {}
+        texts: dict[str, str] = {}
+        records: dict[str, dict[str, Any]] = {}
+        for report in found.reprec.getreports("pytest_runtest_logreport"):  # type: ignore[attr-defined]
+            name = report.nodeid.split("::")[-1]
+            if report.when == "call" or report.outcome != "passed":
+                outcomes[name] = "error" if report.when != "call" and report.failed else report.outcome
+                texts[name] = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+                for key, value in report.user_properties:
+                    if key == "vigor":
+                        records[name] = json.loads(value)
+        return Ran(int(found.ret), outcomes, texts, records, found.stdout.str())
+
+    def prove(self, *arguments: str) -> Ran:
+        """Runs ``pytest --vigor`` in this process."""
+        return self.run("--vigor", *arguments)
+
+    def command(self, *arguments: str) -> Sequence[str]:
+        """What to type to run pytest in a process of its own."""
+        return [sys.executable, "-m", "pytest", *arguments]
+
+    def cached(self) -> list[Path]:
+        """The files of stored Behaviours."""
+        return sorted((self.path / ".pytest_cache/d/vigor").glob("*.json"))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For processes of their own."""
+        return {**os.environ, "COLUMNS": "160"}

@@ -1,0 +1,96 @@
+"""Contracts for functions that are not libVig's, brought by a project's own conftest."""
+
+from __future__ import annotations
+
+import pytest
+from project import Project, calling
+
+pytest_plugins = ["pytester"]
+
+CALLER = calling("mystery(device)")
+MYSTERY = """
+    from pytest_vigor.contract import U16, Outcome, contract
+
+    @contract(value=U16, returns=U16)
+    def mystery(call, value):
+        call.requires(value < 1000, "the value is small")
+        return Outcome(call.choose("result", 16, lambda n: n <= value))
+"""
+HOOK = """
+    import mystery_contract
+
+    def pytest_vigor_contracts():
+        return [mystery_contract]
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> Project:
+    project = Project(pytester)
+    pytester.syspathinsert()
+    project.nf(source=CALLER)
+    project.write("mystery_contract.py", MYSTERY)
+    return project
+
+
+def test_a_contract_makes_an_unknown_function_provable(project: Project) -> None:
+    project.properties("""
+        def test_goes_down(step):
+            assume(step.device_count < 1000)
+            for device, _ in step.sent:
+                assert device <= step.device
+
+        def test_keeps_contracts(step):
+            assert step.respects("contract")
+    """)
+    without = project.prove()
+    assert {without.verdict(name) for name in without.outcomes} <= {"Unknown"}
+    assert "mystery" in without.texts["test_goes_down"]
+    project.write("conftest.py", HOOK)
+    # Devices from 1,000 on break what the contract requires, so nothing is proved until nf_init refuses them.
+    early = project.prove()
+    assert early.verdict("test_goes_down") == "Unknown" and "mystery requires that the value is small" in (
+        early.texts["test_goes_down"]
+    )
+    project.nf(source=CALLER.replace("return config->", "return device_count < 1000 && config->"))
+    ran = project.prove()
+    assert {ran.verdict(name) for name in ran.outcomes} == {"Proved"}, ran.texts
+
+
+def test_two_contracts_for_one_function_are_an_error_that_names_both(project: Project) -> None:
+    project.write("other_contract.py", MYSTERY)
+    project.write("conftest.py", """
+        import mystery_contract, other_contract
+
+        def pytest_vigor_contracts():
+            return [mystery_contract, other_contract]
+    """)
+    project.properties("def test_it(step):\n    assert not step.flooded\n")
+    ran = project.prove()
+    assert ran.outcomes == {"test_it": "failed"}
+    text = ran.texts["test_it"]
+    assert text.startswith("mystery has two contracts, in ")
+    assert "mystery_contract.py" in text and "other_contract.py" in text
+
+
+def test_a_second_contract_for_a_function_of_libvig_is_an_error(project: Project) -> None:
+    project.write("mystery_contract.py", """
+        from pytest_vigor.contract import TRUTH, Outcome, State, contract
+        from pytest_vigor.ghost.map import Map
+
+        @contract(map=State(Map), returns=TRUTH)
+        def map_size(call, map):
+            return Outcome(0)
+    """)
+    project.write("conftest.py", HOOK)
+    project.properties("def test_it(step):\n    assert not step.flooded\n")
+    assert "map_size has two contracts" in project.prove().texts["test_it"]
+
+
+def test_a_contract_that_raises_is_not_a_proof(project: Project) -> None:
+    project.write("mystery_contract.py", MYSTERY.replace("value < 1000", "value < nonsense"))
+    project.write("conftest.py", HOOK)
+    project.properties("def test_it(step):\n    assert not step.flooded\n")
+    ran = project.prove()
+    assert ran.outcomes == {"test_it": "failed"}
+    assert "nonsense" in ran.texts["test_it"]
