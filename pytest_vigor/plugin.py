@@ -150,7 +150,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
     import inspect
 
     from pytest_vigor.render import claim_of, failure
-    from pytest_vigor.verdict import Proved
+    from pytest_vigor.verdict import Proved, Refuted
 
     checker = _checker(pyfuncitem.config)
     nf = _network_function(pyfuncitem)
@@ -168,6 +168,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
     record = {
         "nf": nf.name,
         "verdict": type(verdict).__name__,
+        "confirmed": isinstance(verdict, Refuted) and verdict.counterexample.confirmed,
         "paths": len(subject.behaviour.paths.get("nf_process", ())),
         "obligations": subject.behaviour.trivial_obligations + subject.behaviour.recorded_obligations,
         "explore_seconds": round(explored.seconds, 3),
@@ -181,6 +182,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
         text = failure(claim, verdict, verbosity=pyfuncitem.config.get_verbosity())
         raise NotProved(text)
     return True
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    if "pytest_vigor.plain" not in sys.modules:
+        return None
+    from pytest_vigor.render.compare import explain
+
+    return explain(op, left, right)
 
 
 @pytest.hookimpl(hookwrapper=True)
