@@ -218,9 +218,11 @@ def urem(width: int, a: Value, b: Value) -> Value:
 
 
 def sdiv(width: int, a: Value, b: Value) -> Value:
-    """Signed quotient, rounded toward zero."""
-    if type(a) is int and type(b) is int and b != 0:
+    """Signed quotient, rounded toward zero; 1 or -1 where the divisor is zero, as in SMT-LIB."""
+    if type(a) is int and type(b) is int:
         x, y = signed(a, width), signed(b, width)
+        if y == 0:
+            return 1 if x < 0 else mask(width)
         return (abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1)) & mask(width)
     half = mask(width) >> 1
     if bounds(a)[1] <= half and bounds(b)[1] <= half and bounds(b)[0] > 0:
@@ -229,9 +231,11 @@ def sdiv(width: int, a: Value, b: Value) -> Value:
 
 
 def srem(width: int, a: Value, b: Value) -> Value:
-    """Signed remainder, with the dividend's sign."""
-    if type(a) is int and type(b) is int and b != 0:
+    """Signed remainder, with the dividend's sign; the dividend where the divisor is zero, as in SMT-LIB."""
+    if type(a) is int and type(b) is int:
         x, y = signed(a, width), signed(b, width)
+        if y == 0:
+            return a
         return (abs(x) % abs(y) * (1 if x >= 0 else -1)) & mask(width)
     half = mask(width) >> 1
     if bounds(a)[1] <= half and bounds(b)[1] <= half and bounds(b)[0] > 0:
