@@ -21,7 +21,7 @@ from pytest_vigor.instance import (
     input_conditions,
     instantiate,
 )
-from pytest_vigor.layout import Integer, Struct, scalars
+from pytest_vigor.layout import Integer, Scalar, Struct, scalars
 from pytest_vigor.smt import Sat, Solver, Unsat
 from pytest_vigor.term import Bool, Term, Value
 
@@ -53,7 +53,7 @@ class Invariant:
 def candidates(behaviour: Behaviour, header: Header) -> Iterator[Invariant]:
     """Guesses over the structures' ages, the fields of their records, and the NF's own numbers."""
     constants = _constants(behaviour)
-    types = {each.name: each.record for each in header.state_objects}
+    types = {each.name: each.record or each.key for each in header.state_objects}
     limits = {b.DEVICE_COUNT: (t.var(b.DEVICE_COUNT, 16), 16)}
     capacities = [value for each in behaviour.structures for name, value in each.parameters if name == "capacity"]
     for leaf in scalars(header.config):
@@ -67,6 +67,12 @@ def candidates(behaviour: Behaviour, header: Header) -> Iterator[Invariant]:
         name = each.name
         if each.kind in ("flow_table", "index_pool"):
             yield _ages(name)
+        if each.kind == "flow_table" and isinstance(types.get(name), Struct):
+            key = types[name]
+            assert isinstance(key, Struct)
+            for leaf in scalars(key):
+                if isinstance(leaf.type, Integer):
+                    yield from _key_field(name, leaf, key, limits)
         elif each.kind == "vector" and isinstance(types.get(name), Struct):
             record = types[name]
             assert isinstance(record, Struct)
@@ -125,6 +131,34 @@ def _field(
     if not of.signed:
         for text, (limit, width) in limits.items():
             yield variants(f"{where} < {text}", _below(bits, limit, width))
+            if width == bits and text != b.DEVICE_COUNT:
+                yield variants(f"{where} is not {text}", _differs(bits, limit))
+
+
+def _key_field(
+    name: str, leaf: Scalar, key: Struct, limits: Mapping[str, tuple[Term, int]]
+) -> Iterator[Invariant]:
+    assert isinstance(leaf.type, Integer)
+    if leaf.type.big_endian or leaf.type.boolean or leaf.type.signed:
+        return
+    bits, low = 8 * leaf.type.size_bytes, 8 * leaf.offset
+
+    def claimed(text: str, holds: Callable[[Value, Value], Bool]) -> Invariant:
+        def claim(states: States, _: Mapping[str, Value], time: Value, at: Value) -> Bool:
+            flows = states[name].flows
+            value = t.extract(flows.key(at), 8 * key.size_bytes, low + bits - 1, low)
+            return t.implies(flows.used(at), holds(value, time))
+
+        return Invariant(text, name, 32, claim)
+
+    for text, (limit, width) in limits.items():
+        yield claimed(f"{leaf.path} of every key in {name} < {text}", _below(bits, limit, width))
+        if width == bits and text != b.DEVICE_COUNT:
+            yield claimed(f"{leaf.path} of no key in {name} is {text}", _differs(bits, limit))
+
+
+def _differs(bits: int, limit: Term) -> Callable[[Value, Value], Bool]:
+    return lambda v, _: t.ne(bits, v, limit)
 
 
 def _below(bits: int, limit: Value, width: int) -> Callable[[Value, Value], Bool]:
