@@ -5,13 +5,13 @@ The bits of a value are those of its memory read as one little-endian number: by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_vigor import term as t
-from pytest_vigor.layout import Array, Bytes, Field, Integer, Pointer, Struct, Type, collapse
+from pytest_vigor.layout import Array, Bytes, Field, Integer, Pointer, Struct, Type, collapse, scalars
 from pytest_vigor.number import AnyValue, Number, Run, Truth, condition, fit, number, truth
-from pytest_vigor.term import Value
+from pytest_vigor.term import Bool, Value
 
 
 class Record:
@@ -64,6 +64,63 @@ class Record:
         return f"{self._type.name}({', '.join(f'{name}={value!r}' for name, value in self._fields.items())})"
 
 
+class Elements(Sequence[Any]):
+    """The elements of an array, read when asked for. A symbolic index must be one of an element, or it is an
+    IndexError, as with a number. Equal to a sequence of equal elements."""
+
+    __slots__ = ("_bits", "_run", "_type")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, run: Run, array: Array, bits: Value) -> None:
+        self._run, self._type, self._bits = run, array, bits
+
+    def __len__(self) -> int:
+        return self._type.count
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not isinstance(index, Number):
+            return self._decode(self._at(range(len(self))[index]))
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        bits = self._at(0)
+        for i in range(1, len(self)):
+            bits = _choose(self._type.element, condition(index == i), self._at(i), bits)
+        return self._decode(bits)
+
+    def _at(self, index: int) -> Value:
+        size = self._type.element.size_bytes
+        return _slice(self._bits, self._type, index * size, size)
+
+    def _decode(self, bits: Value) -> Any:
+        return decode(self._run, collapse(self._type.element), bits)
+
+    def __eq__(self, other: object) -> Any:
+        if isinstance(other, AnyValue):
+            return True
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        if len(self) != len(other):
+            return False
+        return truth(self._run, t.land(*(condition(a == b) for a, b in zip(self, other, strict=True))))
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+
+def _choose(of: Type, test: Bool, yes: Value, no: Value) -> Value:
+    """One of two values in memory: number by number, so that a field of what is chosen is as simple as can be."""
+    parts: list[tuple[int, Value]] = []
+    end = of.size_bytes
+    for leaf in sorted(scalars(of), key=lambda each: each.offset, reverse=True):
+        size = leaf.type.size_bytes
+        a, b = _slice(yes, of, leaf.offset, size), _slice(no, of, leaf.offset, size)
+        parts += [(8 * (end - leaf.offset - size), 0), (8 * size, t.ite(8 * size, test, a, b))]
+        end = leaf.offset
+    return t.concat([*parts, (8 * end, 0)])
+
+
 def swap_bytes(value: Value, count: int) -> Value:
     """The bytes of a value in the other order."""
     return t.concat([(8, t.extract(value, 8 * count, 8 * i + 7, 8 * i)) for i in range(count)])
@@ -77,9 +134,8 @@ def decode(run: Run, of: Type, bits: Value) -> Any:
             return number(run, bits, 8 * size_bytes, signed)
         case Bytes(count):
             return number(run, swap_bytes(bits, count), 8 * count)
-        case Array(element, count):
-            size = element.size_bytes
-            return [decode(run, collapse(element), _slice(bits, of, i * size, size)) for i in range(count)]
+        case Array():
+            return Elements(run, of, bits)
         case Struct():
             fields = {
                 field.name: decode(run, collapse(field.type), _slice(bits, of, field.offset, field.type.size_bytes))
@@ -96,7 +152,7 @@ def _slice(bits: Value, of: Type, offset: int, size: int) -> Value:
 
 def encode(run: Run, of: Type, value: Any) -> Value:
     """The bits of memory that holds a value; padding is zero. Raises ValueError for a number that does not fit."""
-    if not isinstance(value, Record | Mapping | tuple | list):
+    if not isinstance(value, Record | Mapping | tuple | list | Elements):
         of = collapse(of)
     match of:
         case Integer(size_bytes, signed, big_endian):
