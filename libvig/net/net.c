@@ -5,6 +5,7 @@
 _Static_assert(sizeof(struct net_mac) == 6 && sizeof(struct net_ether) == 14 && sizeof(struct net_ipv4) == 20 &&
                    sizeof(struct net_tcpudp) == 4 && sizeof(struct net_tcp) == 20 && sizeof(struct net_udp) == 8,
                "headers are as long as on the wire");
+_Static_assert(sizeof(struct net_flow) == 16 && sizeof(struct net_link) == 12, "there is no padding");
 
 /* The definitions that net.h promises to callers that do not inline, such as those in other languages. */
 extern inline uint16_t net_to_host16(net_be16 value);
@@ -20,6 +21,14 @@ extern inline struct net_tcp *net_tcp(uint8_t *packet, uint16_t length_bytes);
 extern inline struct net_udp *net_udp(uint8_t *packet, uint16_t length_bytes);
 extern inline net_be16 net_checksum_update16(net_be16 checksum, net_be16 old_value, net_be16 new_value);
 extern inline net_be16 net_checksum_update32(net_be16 checksum, net_be32 old_value, net_be32 new_value);
+extern inline void net_ether_readdress(struct net_ether *ether, const struct net_link *link);
+extern inline struct net_flow net_flow(const struct net_ipv4 *ipv4, const struct net_tcpudp *ports);
+extern inline struct net_flow net_flow_reversed(struct net_flow flow);
+extern inline net_be16 net_tcpudp_checksum(const struct net_ipv4 *ipv4, const struct net_tcpudp *ports);
+extern inline void net_tcpudp_set_checksum(const struct net_ipv4 *ipv4, struct net_tcpudp *ports, net_be16 checksum);
+extern inline void net_set_src(struct net_ipv4 *ipv4, struct net_tcpudp *ports, net_be32 src, net_be16 src_port);
+extern inline void net_set_dst(struct net_ipv4 *ipv4, struct net_tcpudp *ports, net_be32 dst, net_be16 dst_port);
+extern inline void net_set_dst_address(struct net_ipv4 *ipv4, struct net_tcpudp *ports, net_be32 dst);
 
 net_be16 net_checksum(const void *data, size_t size_bytes)
 {

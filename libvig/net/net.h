@@ -69,6 +69,21 @@ struct net_udp {
     net_be16 checksum;
 } NET_HEADER;
 
+/* The Ethernet addresses of frames sent to one neighbour, in their order on the wire. */
+struct net_link {
+    struct net_mac next_hop; /* the neighbour */
+    struct net_mac own;      /* ours */
+};
+
+/* What tells one flow of TCP or UDP packets from another. Without padding, so it can be a key. */
+struct net_flow {
+    net_be32 src;
+    net_be32 dst;
+    net_be16 src_port;
+    net_be16 dst_port;
+    uint32_t protocol;
+};
+
 #define NET_TYPE_IPV4 UINT16_C(0x0800)
 #define NET_PROTOCOL_TCP UINT8_C(6)
 #define NET_PROTOCOL_UDP UINT8_C(17)
@@ -205,6 +220,79 @@ VIGOR_INLINE net_be16 net_checksum_update32(net_be16 checksum, net_be32 old_valu
 {
     checksum = net_checksum_update16(checksum, (net_be16) old_value, (net_be16) new_value);
     return net_checksum_update16(checksum, (net_be16) (old_value >> 16), (net_be16) (new_value >> 16));
+}
+
+/* Addresses the frame to the neighbour at the other end of the link. */
+VIGOR_INLINE void net_ether_readdress(struct net_ether *ether, const struct net_link *link)
+{
+    ether->destination = link->next_hop;
+    ether->source = link->own;
+}
+
+/* The flow of the packet that net_ipv4 and net_tcpudp found. */
+VIGOR_INLINE struct net_flow net_flow(const struct net_ipv4 *ipv4, const struct net_tcpudp *ports)
+{
+    return (struct net_flow){ipv4->src, ipv4->dst, ports->src_port, ports->dst_port, ipv4->protocol};
+}
+
+/* The flow of the replies to a flow. */
+VIGOR_INLINE struct net_flow net_flow_reversed(struct net_flow flow)
+{
+    return (struct net_flow){flow.dst, flow.src, flow.dst_port, flow.src_port, flow.protocol};
+}
+
+/* The TCP or UDP checksum of the packet that net_ipv4 and net_tcpudp found. */
+VIGOR_INLINE net_be16 net_tcpudp_checksum(const struct net_ipv4 *ipv4, const struct net_tcpudp *ports)
+{
+    return ipv4->protocol == NET_PROTOCOL_TCP ? ((const struct net_tcp *) ports)->checksum
+                                              : ((const struct net_udp *) ports)->checksum;
+}
+
+/*
+ * Makes checksum the TCP or UDP checksum of the packet that net_ipv4 and net_tcpudp found. In UDP, 0 is sent as
+ * 0xFFFF, and a datagram that came without a checksum stays without (RFC 768).
+ */
+VIGOR_INLINE void net_tcpudp_set_checksum(const struct net_ipv4 *ipv4, struct net_tcpudp *ports, net_be16 checksum)
+{
+    if (ipv4->protocol == NET_PROTOCOL_TCP) {
+        ((struct net_tcp *) ports)->checksum = checksum;
+    } else if (((struct net_udp *) ports)->checksum != 0) {
+        ((struct net_udp *) ports)->checksum = checksum == 0 ? UINT16_MAX : checksum;
+    }
+}
+
+/*
+ * Changes where the packet that net_ipv4 and net_tcpudp found comes from. Both checksums follow by RFC 1624, so right
+ * ones stay right and wrong ones wrong.
+ */
+VIGOR_INLINE void net_set_src(struct net_ipv4 *ipv4, struct net_tcpudp *ports, net_be32 src, net_be16 src_port)
+{
+    net_be16 checksum = net_checksum_update32(net_tcpudp_checksum(ipv4, ports), ipv4->src, src);
+    checksum = net_checksum_update16(checksum, ports->src_port, src_port);
+    net_tcpudp_set_checksum(ipv4, ports, checksum);
+    ipv4->checksum = net_checksum_update32(ipv4->checksum, ipv4->src, src);
+    ipv4->src = src;
+    ports->src_port = src_port;
+}
+
+/* The same for where it goes. */
+VIGOR_INLINE void net_set_dst(struct net_ipv4 *ipv4, struct net_tcpudp *ports, net_be32 dst, net_be16 dst_port)
+{
+    net_be16 checksum = net_checksum_update32(net_tcpudp_checksum(ipv4, ports), ipv4->dst, dst);
+    checksum = net_checksum_update16(checksum, ports->dst_port, dst_port);
+    net_tcpudp_set_checksum(ipv4, ports, checksum);
+    ipv4->checksum = net_checksum_update32(ipv4->checksum, ipv4->dst, dst);
+    ipv4->dst = dst;
+    ports->dst_port = dst_port;
+}
+
+/* The same for the address that it goes to, whose port stays. */
+VIGOR_INLINE void net_set_dst_address(struct net_ipv4 *ipv4, struct net_tcpudp *ports, net_be32 dst)
+{
+    const net_be16 checksum = net_checksum_update32(net_tcpudp_checksum(ipv4, ports), ipv4->dst, dst);
+    net_tcpudp_set_checksum(ipv4, ports, checksum);
+    ipv4->checksum = net_checksum_update32(ipv4->checksum, ipv4->dst, dst);
+    ipv4->dst = dst;
 }
 
 /*
