@@ -9,6 +9,7 @@
 #ifndef VIGOR_TYPED_H
 #define VIGOR_TYPED_H
 
+struct consistent_hash;
 struct flow_table;
 struct index_pool;
 struct map;
@@ -33,6 +34,13 @@ struct vector;
     union { \
         struct vector *name; \
         record_type *name##_record; \
+    }
+
+/* A consistent_hash that chooses for keys of key_type. */
+#define CONSISTENT_HASH(name, key_type) \
+    union { \
+        struct consistent_hash *name; \
+        const key_type *name##_key; \
     }
 
 /* An index_pool, which holds nothing but ages. */
