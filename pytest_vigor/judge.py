@@ -16,6 +16,7 @@ from pytest_vigor import term as t
 from pytest_vigor.assumption import cited
 from pytest_vigor.behaviour import Behaviour, Path
 from pytest_vigor.contract import Contracts
+from pytest_vigor.frame import Frame
 from pytest_vigor.ghost.facts import Facts, Mark
 from pytest_vigor.headers import Header
 from pytest_vigor.instance import (
@@ -259,6 +260,8 @@ class Judging:
         self.work: list[list[Any]] = []
         self.reached = False
         self.broken: Duty | None = None
+        self.impossible: dict[tuple[Any, ...], set[int]] = {}  #: beginnings of second steps, by the decisions before
+        self.entered = False  #: whether this run went on to a further step without asking whether it can
         self._told = False  #: whether the solver holds something of this run
         self._begin()
 
@@ -266,6 +269,7 @@ class Judging:
         """Back to the start of the path."""
         self.facts.reset(self.prepared.mark)
         self.known = self.prepared.known.copy()
+        self.entered = False
         self._model = self.prepared.model
         self._learnt = len(self.facts.known)
         self._untold: list[Bool] = []
@@ -288,8 +292,8 @@ class Judging:
             self._learnt += 1
             self.add(known[self._learnt - 1])
 
-    def ask(self, condition: Bool = True) -> Answer:
-        """The solver's answer to whether a condition can hold here."""
+    def ask(self, *conditions: Bool) -> Answer:
+        """The solver's answer to whether conditions can hold here."""
         if process_time() > self.cpu_deadline:
             raise Budget
         self._learn()
@@ -298,7 +302,7 @@ class Judging:
             self._told = True
         self.solver.add_all(self._untold)
         self._untold = []
-        return self.solver.check(condition)
+        return self.solver.check(*conditions)
 
     def possible(self, condition: Bool = True) -> bool:
         """Whether a condition can hold here; yes where the solver is unsure. Keeps the model that shows it."""
@@ -311,6 +315,17 @@ class Judging:
         if not isinstance(answer, Unsat):
             self._model = answer if isinstance(answer, Sat) else None
         return not isinstance(answer, Unsat)
+
+    def _enter(self, second: Instance, impossible: set[int]) -> None:
+        """Goes along a path of a further step; raises Discarded where that is plainly impossible. Other paths that
+        begin in the same way are impossible then, too. The solver is not asked: what the property says next mostly
+        excludes more."""
+        self._learn()
+        for item in second.items:
+            if self.known.decided(item.condition) is False:
+                impossible.add(id(item.node))
+                raise Discarded
+        self.entered = True
 
     def branch(self, condition: Bool, decisions: list[Any]) -> bool:
         """Which way to go on; the other way later, if it is possible too."""
@@ -362,18 +377,23 @@ class Judging:
             if self.possible():
                 return Unknown(self.path.reason or "a path ended before the NF returned", "")
         except AssertionError as error:
-            self.reached = True
             if self.broken is not None:
                 if self.broken.model is None:
                     return Unknown(f"the solver gave up ({self.broken.reason}) on: {self.broken.detail}", "report this")
                 return _Failure(error, self.broken.model)
             answer = self.ask()
+            self.reached = self.reached or not isinstance(answer, Unsat)
             if isinstance(answer, Sat):
                 conditions = [*self.given, *run.conditions]
                 return _Failure(error, Model("nf_process", answer, steps, conditions, self.facts))
             if isinstance(answer, Unsure):
                 return Unknown(f"the solver gave up ({answer.reason}) on {error or 'an assert'}", "simplify the claim")
-        self.reached = self.reached or noted.reached
+        except Exception:
+            # Where no state leads, nothing that the property meets there counts.
+            if not self.entered or not isinstance(self.ask(), Unsat):
+                raise
+        if noted.reached and not self.reached:
+            self.reached = not self.entered or not isinstance(self.ask(), Unsat)
         return None
 
     def _step(self, run: SymbolicRun, instance: Instance, steps: list[Instance], tag: str) -> Step:
@@ -390,8 +410,14 @@ class Judging:
                 return new, Sent([(FLOOD, packet)]), True
             return new, Sent([(number(run, value, 32, True), packet)]), False
 
-        def following(device: Any, packet: Packet, now: Any) -> Step:
+        def following(device: Any, packet: Any, now: Any) -> Step:
             then = f"step{len(steps) + 1}."
+            if device is ...:
+                device = number(run, t.var(then + b.DEVICE, 16), 16)
+            if packet is ...:
+                packet = Packet(run, self.facts, Frame(then + b.PACKET), t.var(then + b.LENGTH, 16))
+            if now is ...:
+                now = number(run, t.zext(t.var(then + b.NOW, b.TIME_BITS), b.TIME_BITS, 64), 64, True)
             inside, time = fit(now, 64, True)
             run.assume(inside)  # what a clock cannot show is not a time
             run.assume(t.sle(64, inputs.now, time))
@@ -399,14 +425,16 @@ class Judging:
             for condition in input_conditions(given, inputs.now):
                 run.assume(condition)
             paths = subject.behaviour.paths["nf_process"]
+            impossible = self.impossible.setdefault(tuple(run.decisions), set())
             chosen = paths[run.pick(len(paths))]
+            if chosen.last is not None and chosen.last.passes(impossible):
+                raise Discarded
             second = instantiate(
                 chosen, subject.contracts, self.facts, instance.new, instance.new_scalars, given, then
             )
+            self._enter(second, impossible)
             for condition in second.conditions:
                 run.suppose(condition)
-            if not self.possible():
-                raise Discarded
             steps.append(second)
             return self._step(run, second, steps, then)
 

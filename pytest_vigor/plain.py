@@ -33,7 +33,8 @@ class PlainRun:
 
 def plain_states(held: Mapping[str, Any]) -> dict[str, Any]:
     """The structures of a native run, by name."""
-    run, out = PlainRun(), {}
+    run = PlainRun()
+    out: dict[str, Any] = {}
     for name, each in held.items():
         match each.kind:
             case "flow_table":

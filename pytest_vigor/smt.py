@@ -23,7 +23,9 @@ DEFAULT_RESOURCES = 20_000_000  #: z3's rlimit for one query: a few CPU seconds
 
 @dataclass(frozen=True, slots=True)
 class Unsat:
-    """No assignment satisfies the query."""
+    """No assignment satisfies the query. ``core`` are the places of some conditions that are enough for that."""
+
+    core: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,15 +224,16 @@ class Solver:
 
     def check(self, *conditions: Bool) -> Answer:
         """Satisfiability of the stack together with ``conditions``."""
-        if any(condition is False for condition in conditions):
-            return Unsat()
+        for place, condition in enumerate(conditions):
+            if condition is False:
+                return Unsat((place,))
         start = process_time()
         ctx, solver = self._solver.ctx.ref(), self._solver.solver
         asked = [self.translator(condition) for condition in conditions if condition is not True]
         answer: Answer
         match c.Z3_solver_check_assumptions(ctx, solver, len(asked), (c.Ast * len(asked))(*asked)):
             case -1:
-                answer = Unsat()
+                answer = Unsat(self._core(conditions) if len(conditions) > 1 else ())
             case 1:
                 model = c.Z3_solver_get_model(ctx, solver)
                 c.Z3_model_inc_ref(ctx, model)
@@ -242,6 +245,18 @@ class Solver:
         self.statistics.seconds += spent
         self.statistics.slowest_seconds = max(self.statistics.slowest_seconds, spent)
         return answer
+
+    def _core(self, conditions: tuple[Bool, ...]) -> tuple[int, ...]:
+        """Which of the conditions that were asked about the solver's refutation used."""
+        ctx = self._solver.ctx.ref()
+        found = c.Z3_solver_get_unsat_core(ctx, self._solver.solver)
+        c.Z3_ast_vector_inc_ref(ctx, found)
+        used = {c.Z3_get_ast_id(ctx, c.Z3_ast_vector_get(ctx, found, k)) for k in range(c.Z3_ast_vector_size(ctx, found))}
+        c.Z3_ast_vector_dec_ref(ctx, found)
+        return tuple(
+            place for place, condition in enumerate(conditions)
+            if c.Z3_get_ast_id(ctx, self.translator(condition)) in used
+        )  # fmt: skip
 
     def add_all(self, conditions: Iterable[Bool]) -> None:
         for condition in conditions:

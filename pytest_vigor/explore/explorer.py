@@ -65,6 +65,7 @@ class Explorer:
         self.state_symbol = binary.objects.get("nf_state")
         self.left: dict[int, _Left] = {}
         self.start = _Start()
+        self._again = False  #: whether a step changed a number that was not known to change
 
     # ---- entry points
 

@@ -176,15 +176,15 @@ class Memory:
         """Little-endian bytes at an address."""
         choice = _choice(address)
         if choice is not None:
-            test, yes, no = choice
-            yes_guard, no_guard = t.land(guard, test), t.land(guard, t.lnot(test))
+            chosen, yes, no = choice
+            yes_guard, no_guard = t.land(guard, chosen), t.land(guard, t.lnot(chosen))
             left = self._load_or_none(yes, size_bytes, where, yes_guard)
             right = self._load_or_none(no, size_bytes, where, no_guard)
             if left is None and right is None:
                 raise Failed
             if left is None or right is None:
                 return right if left is None else left  # type: ignore[return-value]
-            return t.ite(8 * size_bytes, test, left, right)  # type: ignore[no-any-return]
+            return t.ite(8 * size_bytes, chosen, left, right)  # type: ignore[no-any-return]
         region, offset = self._locate(address, size_bytes, where, False, guard)
         if region.frame is not None:
             return region.frame.read(t.extract(offset, ADDRESS_BITS, OFFSET_BITS - 1, 0), size_bytes)
@@ -250,17 +250,17 @@ class Memory:
         """Writes little-endian bytes at an address."""
         choice = _choice(address)
         if choice is not None:
-            test, yes, no = choice
-            for side, test_ in ((yes, test), (no, t.lnot(test))):
+            chosen, yes, no = choice
+            for side, when in ((yes, chosen), (no, t.lnot(chosen))):
                 try:
-                    self.store(side, size_bytes, value, where, t.land(guard, test_))
+                    self.store(side, size_bytes, value, where, t.land(guard, when))
                 except Failed:
                     continue
             return
         region, offset = self._locate(address, size_bytes, where, True, guard)
         region = self.own(region)
         if region.frame is not None:
-            if t.leaves(value) and isinstance(value, Term) and value.undefined:
+            if isinstance(value, Term) and value.undefined:
                 self.asker.oblige(independent(value), "initialised", where, "what is written to the packet")
             short = t.extract(offset, ADDRESS_BITS, OFFSET_BITS - 1, 0)
             if guard is not True:

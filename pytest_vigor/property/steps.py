@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from pytest_vigor import term as t
 from pytest_vigor.number import AnyValue, Run, Truth, condition, truth
 from pytest_vigor.property.packets import Packet
 from pytest_vigor.record import Record
@@ -97,7 +98,7 @@ class State:
         return all(value == other._members[name] for name, value in self._members.items())
 
     def __repr__(self) -> str:
-        return f"State({', '.join(f'{name}={value!r}' for name, value in self._members.items())})"
+        return "<state>"
 
 
 class Step:
@@ -112,7 +113,7 @@ class Step:
         self, run: Any, *, config: Record, device_count: Any, device: Any, packet: Packet, now: Any, old: State,
         outcome: Callable[[], tuple[State, Sent, bool]] | None, reason: str = "",
         respected: Callable[[str], bool | Truth] | None = None,
-        following: Callable[[Any, Packet, Any], Step] | None = None,
+        following: Callable[[Any, Any, Any], Step] | None = None,
     ) -> None:  # fmt: skip
         self.run, self.config, self.device_count, self.device = run, config, device_count, device
         self.packet, self.now, self.old = packet, now, old
@@ -146,9 +147,10 @@ class Step:
     def sent_to(self, device: Any) -> bool | Truth:
         """Whether something was sent on a device."""
         if self.flooded:
-            return truth(self.run, condition(device < self.device_count)) & (device != self.device)
+            exists, other = condition(device < self.device_count), condition(device != self.device)
+            return truth(self.run, t.land(exists, other))
         sent = list(self.sent)
-        return sent[0][0] == device if sent else False  # type: ignore[no-any-return]
+        return truth(self.run, condition(sent[0][0] == device)) if sent else False
 
     def respects(self, kind: str) -> bool | Truth:
         """Whether the NF keeps an obligation, in this step or in any call of its other entry points: "memory",
@@ -157,8 +159,12 @@ class Step:
             raise TypeError("step.respects is about the first step")
         return self._respected(kind)
 
-    def then(self, device: Any, packet: Packet, now: Any) -> Step:
-        """Processes a further packet on the state that this step left. ``now`` must not be before this step's."""
+    def __repr__(self) -> str:
+        return "step"
+
+    def then(self, device: Any, packet: Any, now: Any) -> Step:
+        """Processes a further packet on the state that this step left. ``now`` must not be before this step's.
+        ``...`` stands for any device, packet or time; the new step's ``device``, ``packet`` and ``now`` tell which."""
         if self._following is None:
             raise TypeError("no step can follow here")
         self._end()
