@@ -110,6 +110,13 @@ class Binary:
                 return segment
         return None
 
+    def code(self, address: int, size_bytes: int) -> bytes:
+        """At most so many bytes of code; none where there is none."""
+        segment = self.segment(address)
+        if segment is None or not segment.executable:
+            return b""
+        return self.read(address, min(size_bytes, segment.end - address))
+
     def read(self, address: int, size_bytes: int) -> bytes:
         """The bytes there as they are after loading."""
         segment = self.segment(address, size_bytes)

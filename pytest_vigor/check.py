@@ -8,8 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from pytest_vigor import behaviour as b
-from pytest_vigor import build
+from pytest_vigor import behaviour as b, build
 from pytest_vigor.binary import Binary, load
 from pytest_vigor.contract import Contracts, collect, module_at
 from pytest_vigor.counterexample import Counterexample
@@ -23,7 +22,7 @@ from pytest_vigor.property.steps import Beyond, Discarded, Step
 from pytest_vigor.replay import replay, situation
 from pytest_vigor.smt import Solver
 from pytest_vigor.store import Store
-from pytest_vigor.trace import HUNG, Run, Situation, Step as Given
+from pytest_vigor.trace import BROKEN, HUNG, MISMATCH, REFUSED, Run, Situation, Step as Given
 from pytest_vigor.verdict import Proved, Refuted, Unknown, Verdict
 
 Progress = Callable[[str], None]
@@ -182,11 +181,7 @@ class Checker:
                 break
             given, run = attempt
             message, error = self._fails(explored, model, function, given, run)
-            shown = Counterexample(
-                explored.subject.header, given, run, message, bool(message), model.entry,
-                f"{model.broken.kind}: {model.broken.detail}" if model.broken is not None else "",
-                self._source_lines(explored, model), traceback=error,
-            )  # fmt: skip
+            shown = self._shown(explored, model, given, run, message, error)
             if message or model.broken is not None or not run.steps:
                 return shown
             choices = same_choices(model, [call.outs for call in run.steps[0].calls])
@@ -219,22 +214,34 @@ class Checker:
             return "", None
         return "", None
 
-    def _source_lines(self, explored: Explored, model: Model) -> tuple[str, ...]:
-        """The C lines that the path went through, as far as the binary tells."""
-        from pytest_vigor.lines import Lines, source
+    def _shown(
+        self, explored: Explored, model: Model, given: Situation, run: Run, message: str, error: BaseException | None
+    ) -> Counterexample:
+        from pytest_vigor import evidence
+        from pytest_vigor.explore.lift import Lifter
+        from pytest_vigor.explore.vex_unmodelled import Unmodelled
+        from pytest_vigor.lines import Lines
 
         if explored.lines is None:
             explored.lines = Lines(explored.nf.binary)
-        out: dict[str, None] = {}
-        for instance in model.steps:
-            places = [*instance.path.blocks]
-            if model.broken is not None:
-                places = [at for at in places] + [model.broken.where]
-            for address in places:
-                line = explored.lines.at(address)
-                if line is not None:
-                    out[f"{Path(line.file).name}:{line.line}: {source(line).strip()}"] = None
-        return tuple(out)
+        lines, lifter = explored.lines, Lifter(explored.binary.code)
+
+        def block_bytes(address: int) -> int:
+            try:
+                return lifter.block(address).size_bytes
+            except Unmodelled:
+                return 1
+
+        return Counterexample(
+            explored.subject.header, given, run, message,
+            confirmed=bool(message) and run.ending not in (REFUSED, MISMATCH, BROKEN),
+            entry=model.entry,
+            obligation=evidence.obligation(lines, model, block_bytes),
+            location=evidence.failed_assert(error),
+            lines=evidence.passed(lines, model, block_bytes),
+            fault=evidence.fault(lines, run),
+            signatures=evidence.signatures(self.contracts, run),
+        )  # fmt: skip
 
 
 __all__ = ["Checker", "NetworkFunction", "Proved"]

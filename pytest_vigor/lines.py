@@ -16,14 +16,26 @@ from pytest_vigor.layout import IMAGE_BASE
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of C source. `function` is the innermost one written there, "" if unknown, even where it was inlined."""
+    """A line of C source. `function` is the one written there, "" if unknown, even where it was inlined; `heading`
+    is whether it is where that function is declared."""
 
     file: str
     line: int
     function: str
+    heading: bool = False
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of the line table. Line 0 starts what came from no line."""
+
+    offset: int
+    file: str
+    line: int
+    statement: bool
 
 
 def source(line: Line) -> str:
@@ -39,64 +51,90 @@ class Lines:
 
     def at(self, address: int) -> Line | None:
         """The source line of an instruction of the loaded binary; None without debug information."""
-        place = bisect_right(self._rows, address - IMAGE_BASE, key=lambda row: row[0]) - 1
-        if place < 0:
-            return None
-        _, file, line = self._rows[place]
-        return Line(file, line, self._function(address - IMAGE_BASE)) if line else None
+        place = self._before(address)
+        return self._line(self._rows[place]) if place >= 0 else None
 
-    def _function(self, offset: int) -> str:
-        """The smallest range wins: an inlined function lies within the one that it was inlined into."""
-        around = [(end - start, name) for start, end, name in self._functions if start <= offset < end]
-        return min(around)[1] if around else ""
+    def statements(self, start: int, end: int) -> Iterator[Line]:
+        """The source lines of a basic block: those that the compiler says start there, and that of its last
+        instruction. What else it has lines for is mostly moved there from elsewhere."""
+        first, last = self._before(start - 1) + 1, self._before(end - 1)
+        for place in range(first, last + 1):
+            row = self._rows[place]
+            if row.statement or place == last:
+                line = self._line(row)
+                if line is not None:
+                    yield line
+        if last < first and (line := self.at(start)) is not None:
+            yield line
+
+    def _before(self, address: int) -> int:
+        """The place of the last row that starts at an address or before it."""
+        return bisect_right(self._rows, address - IMAGE_BASE, key=_offset) - 1
+
+    def _line(self, row: _Row) -> Line | None:
+        if not row.line:
+            return None
+        starts = self._functions.get(row.file, ())
+        place = bisect_right(starts, row.line, key=_declared) - 1
+        declared, name = starts[place] if place >= 0 else (0, "")
+        return Line(row.file, row.line, name, row.line == declared)
 
     @cached_property
-    def _rows(self) -> list[tuple[int, str, int]]:
-        """(offset, file, line), sorted; line 0 starts what came from no line."""
+    def _rows(self) -> list[_Row]:
         return self._tables[0]
 
     @cached_property
-    def _functions(self) -> list[tuple[int, int, str]]:
+    def _functions(self) -> dict[str, list[tuple[int, str]]]:
+        """By file, the lines on which functions are declared that are defined there."""
         return self._tables[1]
 
     @cached_property
-    def _tables(self) -> tuple[list[tuple[int, str, int]], list[tuple[int, int, str]]]:
+    def _tables(self) -> tuple[list[_Row], dict[str, list[tuple[int, str]]]]:
         from elftools.common.exceptions import DWARFError, ELFError
         from elftools.construct import ConstructError
         from elftools.elf.elffile import ELFFile
 
-        rows: list[tuple[int, str, int]] = []
-        functions: list[tuple[int, int, str]] = []
+        rows: list[_Row] = []
+        functions: dict[str, set[tuple[int, str]]] = {}
         try:
             with self.path.open("rb") as stream:
                 elf = ELFFile(stream)
                 if not elf.has_dwarf_info() or elf.get_section_by_name(".debug_line") is None:
-                    return rows, functions
+                    return [], {}
                 dwarf = elf.get_dwarf_info()
                 for unit in dwarf.iter_CUs():
-                    rows += _unit_rows(dwarf, unit)
-                    functions += _unit_functions(dwarf, unit)
+                    program = dwarf.line_program_for_CU(unit)
+                    if program is not None:
+                        files = _file_names(program, unit)
+                        rows += _unit_rows(program, files)
+                        for file, line, name in _unit_functions(unit, files):
+                            functions.setdefault(file, set()).add((line, name))
         except (DWARFError, ELFError, ConstructError, OSError):
             # Lines only decorate a report; the verdict must not depend on debug information that cannot be read.
-            return [], []
+            return [], {}
         # Sorted by address alone: of several rows for one address the compiler's last one holds.
-        return sorted(rows, key=lambda row: row[0]), functions
+        return sorted(rows, key=_offset), {file: sorted(found) for file, found in functions.items()}
 
 
-def _unit_rows(dwarf: Any, unit: Any) -> Iterator[tuple[int, str, int]]:
-    program = dwarf.line_program_for_CU(unit)
-    if program is None:
-        return
-    files = _file_names(program, unit)
-    pending: list[tuple[int, str, int]] = []
+def _offset(row: _Row) -> int:
+    return row.offset
+
+
+def _declared(function: tuple[int, str]) -> int:
+    return function[0]
+
+
+def _unit_rows(program: Any, files: dict[int, str]) -> Iterator[_Row]:
+    pending: list[_Row] = []
     for entry in program.get_entries():
         state = entry.state
         if state is None:
             continue
-        pending.append((state.address, files.get(state.file, ""), 0 if state.end_sequence else state.line))
+        line = 0 if state.end_sequence else state.line
+        pending.append(_Row(state.address, files.get(state.file, ""), line, bool(state.is_stmt)))
         if state.end_sequence:
             # Functions that the linker threw away stay in the table at address 0.
-            if pending[0][0] != 0:
+            if pending[0].offset != 0:
                 yield from pending
             pending = []
 
@@ -115,40 +153,13 @@ def _file_names(program: Any, unit: Any) -> dict[int, str]:
     return names
 
 
-def _unit_functions(dwarf: Any, unit: Any) -> Iterator[tuple[int, int, str]]:
-    base_attribute = unit.get_top_DIE().attributes.get("DW_AT_low_pc")
-    base = base_attribute.value if base_attribute else 0
+def _unit_functions(unit: Any, files: dict[int, str]) -> Iterator[tuple[str, int, str]]:
+    """File, line and name of each function that is defined, whether or not it is inlined wherever it is called."""
     for die in unit.iter_DIEs():
-        if die.tag in ("DW_TAG_subprogram", "DW_TAG_inlined_subroutine"):
-            name = _name(die)
-            for start, end in _ranges(dwarf, unit, die, base):
-                yield start, end, name
-
-
-def _name(die: Any) -> str:
-    while "DW_AT_name" not in die.attributes:
-        link = next((key for key in ("DW_AT_abstract_origin", "DW_AT_specification") if key in die.attributes), None)
-        if link is None:
-            return ""
-        die = die.get_DIE_from_attribute(link)
-    return _text(die.attributes["DW_AT_name"].value)
-
-
-def _ranges(dwarf: Any, unit: Any, die: Any, base: int) -> Iterator[tuple[int, int]]:
-    attributes = die.attributes
-    if "DW_AT_low_pc" in attributes and "DW_AT_high_pc" in attributes:
-        low, high = attributes["DW_AT_low_pc"].value, attributes["DW_AT_high_pc"]
-        # As an address it is the end, as a constant it is the size.
-        yield low, high.value if high.form == "DW_FORM_addr" else low + high.value
-    elif "DW_AT_ranges" in attributes:
-        from elftools.dwarf.ranges import BaseAddressEntry, RangeEntry
-
-        for entry in dwarf.range_lists().get_range_list_at_offset(attributes["DW_AT_ranges"].value, unit):
-            if isinstance(entry, BaseAddressEntry):
-                base = entry.base_address
-            elif isinstance(entry, RangeEntry):
-                shift = 0 if entry.is_absolute else base
-                yield entry.begin_offset + shift, entry.end_offset + shift
+        found = die.attributes
+        if die.tag == "DW_TAG_subprogram" and "DW_AT_declaration" not in found and "DW_AT_decl_line" in found:
+            file = files.get(found["DW_AT_decl_file"].value, "")
+            yield file, found["DW_AT_decl_line"].value, _text(found["DW_AT_name"].value)
 
 
 def _text(value: bytes | str) -> str:

@@ -217,15 +217,14 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
                     by_nf.setdefault(record["nf"], []).append(record)
     if not by_nf:
         return
-    from pytest_vigor.render import summary_line
+    from pytest_vigor.render import assumptions, summary_details, summary_line
 
     terminalreporter.section("vigor", sep="-")
     for name, records in sorted(by_nf.items()):
         terminalreporter.write_line(summary_line(name, records))
-        if config.get_verbosity() > 0:
-            for text in records[0]["invariants"]:
-                terminalreporter.write_line(f"  between steps: {text}")
-    if config.get_verbosity() > 0:
-        names = sorted({name for records in by_nf.values() for r in records for name in r["assumptions"]})
-        if names:
-            terminalreporter.write_line(f"  assuming (docs/assumptions.md): {', '.join(names)}")
+        for line in summary_details(records) if config.get_verbosity() > 0 else ():
+            terminalreporter.write_line(line)
+    names = sorted({name for records in by_nf.values() for record in records for name in record["assumptions"]})
+    if names and config.get_verbosity() > 0:
+        for line in assumptions(names, config.get_verbosity()):
+            terminalreporter.write_line(line)

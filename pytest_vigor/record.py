@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_vigor import term as t
 from pytest_vigor.layout import Array, Bytes, Field, Integer, Pointer, Struct, Type, collapse, scalars
+from pytest_vigor.notation import address
 from pytest_vigor.number import AnyValue, Number, Run, Truth, condition, fit, number, truth
 from pytest_vigor.term import Bool, Value
 
@@ -131,9 +132,9 @@ def decode(run: Run, of: Type, bits: Value) -> Any:
     match of:
         case Integer(size_bytes, signed, big_endian):
             bits = swap_bytes(bits, size_bytes) if big_endian else bits
-            return number(run, bits, 8 * size_bytes, signed)
+            return _as_written(number(run, bits, 8 * size_bytes, signed), of)
         case Bytes(count):
-            return number(run, swap_bytes(bits, count), 8 * count)
+            return _as_written(number(run, swap_bytes(bits, count), 8 * count), of)
         case Array():
             return Elements(run, of, bits)
         case Struct():
@@ -144,6 +145,10 @@ def decode(run: Run, of: Type, bits: Value) -> Any:
             }
             return Record(run, of, fields)
     raise TypeError(f"{of} is not data")
+
+
+def _as_written(value: int | Number, of: Integer | Bytes) -> int | Number:
+    return address(value, of) if isinstance(value, int) else value
 
 
 def _slice(bits: Value, of: Type, offset: int, size: int) -> Value:

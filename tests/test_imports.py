@@ -13,19 +13,22 @@ PACKAGE = Path(__file__).parent.parent / "pytest_vigor"
 FLOORS = """
 7  __main__ plugin
 6  check
-6  store
+6  store render evidence
 5  minimise
 5  judge
 4  invariant replay fuzz
-4  explore native
+4  explore native plain
+3  symbols
 3  property
 3  instance
 3  contract
 2  ghost
-2  smt behaviour
+2  smt behaviour known counterexample
 1  build binary headers lines record
-0  assumption compiler frame layout number packet render trace verdict
-0  errors term
+0  assumption compiler frame hooks number packet trace verdict
+0  notation
+0  layout term
+0  errors
 """
 
 LINES = [line.split() for line in FLOORS.strip().splitlines()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pytest_vigor.ghost.facts import Plain
 from pytest_vigor.ghost.flows import INDEX_BITS, TIME_BITS, Flows, Put
 from pytest_vigor.ghost.index_pool import Pool
 from pytest_vigor.layout import Type, collapse
@@ -71,7 +72,7 @@ class FlowTable(Pool):
         return self._with(Put(self.flows, bits, where, fitted(self.run, time, TIME_BITS, True)))
 
     def __repr__(self) -> str:
-        if isinstance(self.flows.capacity, int):
-            shown = ", ".join(f"{self.key_at(i)!r}: {i}@{age}" for i, (_, age) in self.entries().items())
+        if isinstance(self.flows.facts, Plain):
+            shown = ", ".join(f"{self.key_at(i)!r} -> {i}, age {age}" for i, (_, age) in self.entries().items())
             return f"{{{shown}}}"
         return f"<flow table {self.flows.name}>"

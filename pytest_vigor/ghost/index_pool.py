@@ -44,6 +44,8 @@ class Indices:
     def __iter__(self) -> Any:
         if isinstance(self._pool.flows, PlainBase):
             return iter(sorted(self._pool.flows.entries))
+        if isinstance(self._pool.flows.facts, Plain):
+            return iter(self._pool.entries())
         raise TypeError("the used indices of a symbolic state cannot be listed; ask `index in ....indices`")
 
 
@@ -117,6 +119,8 @@ class Pool:
         assert isinstance(expired, Expired)
         if isinstance(self.flows, PlainBase):
             return sum(expired.before.after(age) is True for _, age in self.flows.entries.values())
+        if isinstance(self.flows.facts, Plain):
+            return sum(expired.before.after(age) is True for _, age in self.entries().values())
         count = self.flows.facts.fresh(f"{self.flows.name}.count", INDEX_BITS, ("count", expired.identity))
         self.flows.facts.fact(t.ule(INDEX_BITS, count, self.flows.capacity))
         return number(self.run, count, INDEX_BITS)
@@ -201,6 +205,11 @@ class Pool:
             for index in self._extent()
             if flows.used(index) is True
         }
+
+    def __repr__(self) -> str:
+        if isinstance(self.flows.facts, Plain):
+            return f"{{{', '.join(f'{index}, age {age}' for index, (_, age) in self.entries().items())}}}"
+        return f"<index pool {self.flows.name}>"
 
     @staticmethod
     def _plain(value: Value) -> int:

@@ -8,9 +8,9 @@ from typing import Any, Protocol, Self
 from pytest_vigor import term as t
 from pytest_vigor.ghost.facts import Knowledge, Plain
 from pytest_vigor.ghost.flows import identify
-from pytest_vigor.layout import Type
+from pytest_vigor.layout import Type, collapse
 from pytest_vigor.number import Number, Run, Truth, number, truth
-from pytest_vigor.record import encode, fitted
+from pytest_vigor.record import decode, encode, fitted
 from pytest_vigor.term import Bool, Value
 
 SIZE_BITS = 32
@@ -233,4 +233,10 @@ class Map:
         return out
 
     def __repr__(self) -> str:
-        return repr(self.entries()) if isinstance(self.items, PlainBase) else f"<map {self.items.name}>"
+        if not isinstance(self.items.facts, Plain):
+            return f"<map {self.items.name}>"
+        return f"{{{', '.join(f'{self.key_of(key)!r} -> {value}' for key, value in self.entries().items())}}}"
+
+    def key_of(self, bits: int) -> Any:
+        """A key as a property writes it, by its bits."""
+        return bits if self.key_type is None else decode(self.run, collapse(self.key_type), bits)

@@ -183,6 +183,6 @@ class Vector:
         return {index: bits for index, bits in found if isinstance(bits, int) and bits}
 
     def __repr__(self) -> str:
-        if isinstance(self.records.capacity, int):
-            return f"{{{', '.join(f'{i}: {self.at(i)!r}' for i in self.entries())}}}"
+        if isinstance(self.records.facts, Plain):
+            return f"{{{', '.join(f'{i} -> {self.at(i)!r}' for i in self.entries())}}}"
         return f"<vector {self.records.name}>"

@@ -20,6 +20,8 @@ from pytest_vigor.packet import (
     TYPE_IPV4,
     UDP_BYTES,
     HeaderField,
+    value_of,
+    written,
 )
 from pytest_vigor.record import fitted
 from pytest_vigor.term import Bool, Value
@@ -68,7 +70,8 @@ class Header:
                 f"say assume(packet.{self._name}) first"
             )
         packet = self._packet
-        return number(packet.run, packet.field(self._name, field), field.size_bits)
+        value = number(packet.run, packet.field(self._name, field), field.size_bits)
+        return value_of(field, value) if isinstance(value, int) else value
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Names and values of the fields."""
@@ -230,7 +233,19 @@ class Packet:
 
     def __repr__(self) -> str:
         if isinstance(self.length_bits, int) and self.frame.content is not None:
-            return f"Packet({self.content().hex()})"
+            return f"<packet {' '.join(self._summary())}>"
         return "<packet>"
+
+    def _summary(self) -> Iterator[str]:
+        """What people call a plain packet by: who sends it to whom."""
+        if self.ether:
+            ether = self.ether
+            yield f"{ether.src!r} > {ether.dst!r}"
+            yield written(HEADERS["ether"]["type"], ether.type)
+        if self.ipv4:
+            yield f"{self.ipv4.src!r} > {self.ipv4.dst!r}"
+        if self.tcpudp:
+            yield f"{'tcp' if self.tcp else 'udp'} {self.tcpudp.src_port} > {self.tcpudp.dst_port}"
+        yield f"{self.length_bits} bytes"
 
 

@@ -1,0 +1,93 @@
+"""Verdicts as text: what failed, from which state, on which packet, and what the native binary did."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pytest_vigor.assumption import ASSUMPTIONS
+from pytest_vigor.counterexample import Counterexample
+from pytest_vigor.render.refutation import refutation
+from pytest_vigor.render.text import paragraph
+from pytest_vigor.verdict import Refuted, Unknown, Vacuous, Verdict
+
+# "RFC 3022 §2.2: only sessions opened from inside get translated."
+_CITED = re.compile(
+    r"(?P<cited>(?:RFC|IEEE|ISO|IEC|ITU|ETSI|ANSI|draft-)[^:]*|[^:]*(?:§|section \d)[^:]*): +(?P<claim>.+)"
+)
+
+
+def claim_of(name: str, docstring: str | None) -> str:
+    """The claim of a property: its docstring's first paragraph, else its name."""
+    first = (docstring or "").strip().split("\n\n")[0]
+    return " ".join(first.split()) or name.removeprefix("test_").replace("_", " ")
+
+
+def failure(claim: str, verdict: Verdict, verbosity: int = 0) -> str:
+    """The report of a property that was not proved."""
+    match verdict:
+        case Vacuous(reason):
+            lines = _vacuous(reason)
+        case Unknown(reason, remedy, details):
+            lines = _unknown(reason, remedy, details)
+        case Refuted(_, Counterexample() as example):
+            lines = refutation(example, verbosity)
+        case _:
+            lines = []
+    return "\n".join([*_heading(type(verdict).__name__.upper(), claim), "", *lines]).rstrip()
+
+
+def _heading(verdict: str, claim: str) -> list[str]:
+    found = _CITED.fullmatch(claim)
+    indent = " " * (len(verdict) + 2)
+    lines = paragraph(f"{verdict}: {found['claim'] if found else claim}", "", indent)
+    return [*lines, *paragraph(f"({found['cited']})", indent)] if found else lines
+
+
+def _vacuous(reason: str) -> list[str]:
+    return [
+        *paragraph(f"It claims nothing, so it fails: {reason}."),
+        "",
+        *paragraph(
+            "What would help: see whether its assumptions contradict each other, or leave out all that this network "
+            "function ever does; weaken them until a case is left. An assert in a loop over nothing is not reached, "
+            "either."
+        ),
+    ]
+
+
+def _unknown(reason: str, remedy: str, details: Sequence[str]) -> list[str]:
+    lines = ["Neither proved nor refuted, so it fails.", "", *paragraph(f"Reason: {reason}")]
+    for detail in details:
+        lines += paragraph(detail, "  ")
+    return [*lines, "", *paragraph(f"What would help: {remedy}")] if remedy else lines
+
+
+def summary_line(name: str, records: Sequence[Mapping[str, Any]]) -> str:
+    """What became of one network function."""
+    proved = sum(record["verdict"] == "Proved" for record in records)
+    first = records[0]
+    seconds = first["explore_seconds"] + sum(record["seconds"] for record in records)
+    properties = "1 property" if len(records) == 1 else f"{len(records)} properties"
+    return (
+        f"{name}: {first['paths']} paths, {first['obligations']} obligations, "
+        f"{proved} of {properties} proved, {seconds:.1f} s{' (cached)' if first['cached'] else ''}"
+    )
+
+
+def summary_details(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What the proofs about one network function rest on, besides the binary."""
+    for text in records[0]["invariants"]:
+        yield from paragraph(f"between steps: {text}", "  ", "    ")
+
+
+def assumptions(names: Sequence[str], verbosity: int) -> Iterator[str]:
+    """What all proofs of a session take for granted."""
+    if verbosity < 2:
+        yield from paragraph(f"assuming (docs/assumptions.md): {', '.join(names)}", "", "  ")
+        return
+    yield "assuming (docs/assumptions.md):"
+    for each in ASSUMPTIONS:
+        if each.name in names:
+            yield from paragraph(f"{each.name}: {each.text}", "  ", "    ")
