@@ -257,7 +257,7 @@ class Judging:
         self.prepared, self.instance, self.facts = prepared, prepared.instance, prepared.facts
         self.given = prepared.given
         self.solver = prepared.solver
-        self.work: list[list[Any]] = []
+        self.work: list[tuple[list[Any], Sat | None]] = []
         self.reached = False
         self.broken: Duty | None = None
         self.impossible: dict[tuple[Any, ...], set[int]] = {}  #: beginnings of second steps, by the decisions before
@@ -333,24 +333,26 @@ class Judging:
             return False
         model = self._model
         if self.possible(t.lnot(condition)):
-            self.later([*decisions, False])
+            self.later([*decisions, False], self._model)
         self._model = model
         return True
 
-    def later(self, decisions: list[Any]) -> None:
+    def later(self, decisions: list[Any], model: Sat | None = None) -> None:
+        """Schedules a run with these decisions; ``model`` is one in which they are possible."""
         if len(self.work) > DECISION_LIMIT:
             raise Budget
-        self.work.append(decisions)
+        self.work.append((decisions, model))
 
     # ---- running
 
     def run(self) -> _Failure | Unknown | None:
         """The first failure over all ways through the property, if any."""
         try:
-            self.work = [[]]
+            self.work = [([], None)]
             while self.work:
-                prefix = self.work.pop()
+                prefix, model = self.work.pop()
                 self._begin()
+                self._model = model or self._model
                 outcome = self._once(prefix)
                 if outcome is not None:
                     return outcome
