@@ -173,12 +173,13 @@ bool flow_table_restore(struct flow_table *table, const void *key, uint32_t inde
 
 bool flow_table_is_valid(const struct flow_table *table)
 {
+    const uint32_t mask = table->probe.mask;
     uint32_t used;
-    if (!ages_are_valid(&table->ages, &used)) {
+    if ((mask & (mask + 1)) != 0 || mask < 2 * table->ages.capacity - 1 || !ages_are_valid(&table->ages, &used)) {
         return false;
     }
     uint32_t used_slots = 0;
-    for (uint32_t slot = 0; slot <= table->probe.mask; slot++) {
+    for (uint32_t slot = 0; slot <= mask; slot++) {
         if (probe_slot(&table->probe, slot)->tag != PROBE_TAG_UNUSED) {
             if (!ages_is_used(&table->ages, probe_slot(&table->probe, slot)->value)) {
                 return false;
