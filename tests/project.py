@@ -71,6 +71,10 @@ class Ran:
         """What was said of a property."""
         return str(self.records[name]["verdict"])
 
+    def said(self, name: str) -> str:
+        """What is shown of a test, on one line however it was wrapped."""
+        return " ".join(self.texts[name].split())
+
 
 class Project:
     """A folder of one's own, with pytest-vigor installed."""

@@ -54,14 +54,15 @@ def test_only_what_is_proved_passes(project: Project) -> None:
     assert ran.status == pytest.ExitCode.TESTS_FAILED
     assert ran.verdict("test_goes_outside") == "Proved"
     assert ran.verdict("test_never_drops") == "Refuted"
-    assert ran.texts["test_never_drops"].startswith("REFUTED: RFC 0 §1: nothing is ever dropped.\n")
-    assert "assert not True" in ran.texts["test_never_drops"]
-    assert "does not break the claim" not in ran.texts["test_never_drops"]
+    refuted = ran.said("test_never_drops")
+    assert refuted.startswith("REFUTED: nothing is ever dropped.") and "RFC 0 §1" in refuted
+    assert "assert not step.dropped" in refuted and "CONFIRMED: gate.so, run natively" in refuted
     for name in ("test_no_such_device", "test_unreachable_assert", "test_claims_nothing"):
         assert ran.verdict(name) == "Vacuous"
         claim = name.removeprefix("test_").replace("_", " ")
-        assert ran.texts[name].startswith(f"VACUOUS: {claim}\n\nno assert of this property is reached")
-    assert "FAILED test_properties.py::test_never_drops - REFUTED: RFC 0" in ran.output
+        assert ran.said(name).startswith(f"VACUOUS: {claim} ")
+        assert "no assert of this property is reached" in ran.said(name)
+    assert "FAILED test_properties.py::test_never_drops - REFUTED: nothing is ever dropped." in ran.output
     assert "gate: " in ran.output and "1 of 5 properties proved" in ran.output
 
 
@@ -78,8 +79,8 @@ def test_an_undescribed_function_makes_what_reaches_it_unknown_by_name(project: 
     ran = project.prove()
     for name in ran.outcomes:
         assert ran.outcomes[name] == "failed" and ran.verdict(name) == "Unknown"
-        assert "the NF calls mystery, which has no contract" in ran.texts[name]
-        assert ran.texts[name].startswith("UNKNOWN: ")
+        assert "the NF calls mystery, which has no contract" in ran.said(name)
+        assert ran.said(name).startswith("UNKNOWN: ")
 
 
 def test_a_claim_that_fails_elsewhere_is_refuted_despite_an_undescribed_function(project: Project) -> None:
@@ -108,9 +109,9 @@ def test_a_broken_obligation_keeps_every_property_from_being_proved(project: Pro
     ran = project.prove()
     assert ran.outcomes["test_from_outside_dropped"] == "failed"
     assert ran.verdict("test_from_outside_dropped") == "Unknown"
-    assert "breaks one" in ran.texts["test_from_outside_dropped"]
+    assert "breaks one" in ran.said("test_from_outside_dropped")
     assert ran.verdict("test_in_bounds") == "Refuted"
-    assert "does not break the claim" not in ran.texts["test_in_bounds"]
+    assert "CONFIRMED" in ran.said("test_in_bounds") and "SIGSEGV" in ran.said("test_in_bounds")
 
 
 def test_a_property_over_two_steps(project: Project) -> None:
@@ -135,7 +136,7 @@ def test_out_of_budget_is_unknown_and_says_how_to_raise_it(project: Project) -> 
     ran = project.prove("--vigor-cpu-seconds", "0")
     assert ran.outcomes == {"test_runs_out": "failed"}
     assert ran.verdict("test_runs_out") == "Unknown"
-    assert "0 CPU seconds" in ran.texts["test_runs_out"]
+    assert "0 CPU seconds" in ran.said("test_runs_out")
 
 
 # ---- properties that are wrong as programs
@@ -158,12 +159,12 @@ def test_a_property_that_raises_fails_with_its_traceback(project: Project) -> No
     """)
     ran = project.prove()
     assert set(ran.outcomes.values()) == {"failed"}
-    text = ran.texts["test_type_error"]
+    text = ran.said("test_type_error")
     assert "TypeError" in text and "return step.packet + 1" in text and "test_type_error" in text
     assert "packet.ether.dst is read where the packet has no ether header: say assume(packet.ether) first" in (
-        ran.texts["test_absent_header"]
+        ran.said("test_absent_header")
     )
-    assert "struct nf_config has no field 'nonsense'; it has wan_device" in ran.texts["test_no_such_field"]
+    assert "struct nf_config has no field 'nonsense'; it has wan_device" in ran.said("test_no_such_field")
 
 
 def test_other_fixtures_and_parameters_reach_a_property(project: Project) -> None:
@@ -204,8 +205,8 @@ def test_plain_pytest_skips_properties_and_names_the_option(project: Project) ->
     """)
     ran = project.run()
     assert ran.outcomes == {"test_one": "skipped", "test_two": "skipped", "test_ordinary": "passed"}
-    assert ran.texts["test_one"] == ran.texts["test_two"]
-    assert "pytest with --vigor" in ran.texts["test_one"]
+    assert ran.said("test_one") == ran.said("test_two")
+    assert "pytest with --vigor" in ran.said("test_one")
     assert ran.status == 0
     assert not (project.path / "nfs").exists()
 
@@ -231,7 +232,7 @@ def test_an_ordinary_test_is_left_alone(project: Project) -> None:
     """)
     ran = project.prove()
     assert ran.outcomes == {"test_passes": "passed", "test_fails": "failed"}
-    assert "assert 3 == 4" in ran.texts["test_fails"] and "x = 3" in ran.texts["test_fails"]
+    assert "assert 3 == 4" in ran.said("test_fails") and "x = 3" in ran.said("test_fails")
 
 
 # ---- which network function
@@ -251,7 +252,7 @@ def test_a_property_without_a_mark_says_how_to_mark_it(project: Project) -> None
     ran = project.prove()
     for name in ("test_unmarked", "test_unnamed"):
         assert ran.outcomes[name] == "failed"
-        assert ran.texts[name] == (
+        assert ran.said(name) == (
             f"test_it.py::{name} does not say which network function it is about: "
             'mark it: @pytest.mark.nf("bridge")'
         )
@@ -261,7 +262,7 @@ def test_a_network_function_that_is_not_there_is_named(project: Project) -> None
     project.properties("def test_it(step):\n    assert step.dropped\n", nf="nowhere")
     ran = project.prove()
     assert ran.outcomes == {"test_it": "failed"}
-    assert ran.texts["test_it"] == (
+    assert ran.said("test_it") == (
         "test_properties.py::test_it is about the network function 'nowhere', which is not there: "
         "put it into nfs/nowhere/nowhere.c and nowhere.h, or mark the path of a shared object"
     )
@@ -277,7 +278,7 @@ def test_the_nearest_nfs_folder_above_the_file_counts(project: Project) -> None:
 def test_a_source_that_does_not_compile_shows_the_compilers_words(project: Project) -> None:
     project.nf(source=GATE.replace("return NF_DROP;", "return NF_DROPPED;"))
     project.properties("def test_it(step):\n    assert step.dropped\n")
-    text = project.prove().texts["test_it"]
+    text = project.prove().said("test_it")
     assert "gate.c does not compile" in text and "NF_DROPPED" in text
 
 
@@ -307,7 +308,7 @@ def test_a_shared_object_is_proved_with_the_header_of_the_mark(project: Project,
 def test_a_shared_object_that_is_not_there_is_named(project: Project) -> None:
     project.write("test_it.py", SHARED_OBJECT)
     assert "there is no file out/gate.so: build it, or correct the path in the mark" in (
-        project.prove().texts["test_it"]
+        project.prove().said("test_it")
     )
 
 
@@ -327,13 +328,13 @@ def test_a_header_that_cannot_be_read_says_why(project: Project, header: str, wo
     project.write("test_it.py", SHARED_OBJECT)
     ran = project.prove()
     assert ran.outcomes == {"test_it": "failed"}
-    assert all(word in ran.texts["test_it"] for word in words), ran.texts["test_it"]
-    assert "Traceback" not in ran.texts["test_it"] and "pytest_vigor/" not in ran.texts["test_it"]
+    assert all(word in ran.said("test_it") for word in words), ran.said("test_it")
+    assert "Traceback" not in ran.said("test_it") and "pytest_vigor/" not in ran.said("test_it")
 
 
 def test_a_file_that_is_no_shared_object_is_an_error(project: Project) -> None:
     project.nf()
     project.write("out/gate.so", "not a shared object")
     project.write("test_it.py", SHARED_OBJECT)
-    text = project.prove().texts["test_it"]
+    text = project.prove().said("test_it")
     assert "gate.so" in text and "pytest_vigor/" not in text

@@ -45,12 +45,12 @@ def test_a_contract_makes_an_unknown_function_provable(project: Project) -> None
     """)
     without = project.prove()
     assert {without.verdict(name) for name in without.outcomes} <= {"Unknown"}
-    assert "mystery" in without.texts["test_goes_down"]
+    assert "mystery" in without.said("test_goes_down")
     project.write("conftest.py", HOOK)
     # Devices from 1,000 on break what the contract requires, so nothing is proved until nf_init refuses them.
     early = project.prove()
     assert early.verdict("test_goes_down") == "Unknown" and "mystery requires that the value is small" in (
-        early.texts["test_goes_down"]
+        early.said("test_goes_down")
     )
     project.nf(source=CALLER.replace("return config->", "return device_count < 1000 && config->"))
     ran = project.prove()
@@ -68,7 +68,7 @@ def test_two_contracts_for_one_function_are_an_error_that_names_both(project: Pr
     project.properties("def test_it(step):\n    assert not step.flooded\n")
     ran = project.prove()
     assert ran.outcomes == {"test_it": "failed"}
-    text = ran.texts["test_it"]
+    text = ran.said("test_it")
     assert text.startswith("mystery has two contracts, in ")
     assert "mystery_contract.py" in text and "other_contract.py" in text
 
@@ -84,7 +84,7 @@ def test_a_second_contract_for_a_function_of_libvig_is_an_error(project: Project
     """)
     project.write("conftest.py", HOOK)
     project.properties("def test_it(step):\n    assert not step.flooded\n")
-    assert "map_size has two contracts" in project.prove().texts["test_it"]
+    assert "map_size has two contracts" in project.prove().said("test_it")
 
 
 def test_a_contract_that_raises_is_not_a_proof(project: Project) -> None:
@@ -93,4 +93,4 @@ def test_a_contract_that_raises_is_not_a_proof(project: Project) -> None:
     project.properties("def test_it(step):\n    assert not step.flooded\n")
     ran = project.prove()
     assert ran.outcomes == {"test_it": "failed"}
-    assert "nonsense" in ran.texts["test_it"]
+    assert "nonsense" in ran.said("test_it")

@@ -143,7 +143,7 @@ def test_several_processes_come_to_the_same_verdicts(project: Project) -> None:
 def test_errors_survive_the_way_between_processes(project: Project) -> None:
     project.properties("def test_it(step):\n    assert step.dropped\n", nf="nowhere")
     ran = project.prove("-n", "1")
-    assert "'nowhere', which is not there" in ran.texts["test_it"]
+    assert "'nowhere', which is not there" in ran.said("test_it")
 
 
 def test_junit_xml_carries_verdicts(project: Project) -> None:
