@@ -310,8 +310,11 @@ def _bits(value: Any) -> Value:
 def state(cls: type, facts: Facts, name: str, parameters: Mapping[str, Value], run: Any, of: Any, empty: bool) -> Any:
     """The state of a structure as it is made, or (``empty`` False) an arbitrary valid one, as a step starts from.
     ``of`` is the type of its keys or records for a property to read, None for a contract."""
-    capacity = parameters["capacity"]
     size = 8 * _concrete(name, parameters.get("key_bytes", parameters.get("record_bytes", 0)))
+    made: Callable[..., Any] | None = getattr(cls, "state", None)
+    if made is not None:
+        return made(facts, name, parameters, run, of, empty)
+    capacity = parameters["capacity"]
     if cls is FlowTable or cls is IndexPool:
         flows_: Any = flows.PlainBase(facts, name, size, capacity, {}) if empty else flows.Base(
             facts, name, size, capacity
@@ -320,13 +323,11 @@ def state(cls: type, facts: Facts, name: str, parameters: Mapping[str, Value], r
     if cls is Map:
         items: Any = maps.PlainBase(name, size, capacity, {}, facts) if empty else maps.Base(facts, name, size, capacity)
         return Map(run, items, of)
-    if cls is Vector:
-        records: Any = vectors.PlainBase(name, size, capacity, {}, facts) if empty else vectors.Base(
-            facts, name, size, capacity
-        )
-        return Vector(run, records, of)
-    made: Callable[..., Any] = cls.state  # type: ignore[attr-defined]
-    return made(facts, name, parameters, run, of, empty)
+    assert cls is Vector, f"{cls.__name__} does not say how its states are made"
+    records: Any = vectors.PlainBase(name, size, capacity, {}, facts) if empty else vectors.Base(
+        facts, name, size, capacity
+    )
+    return Vector(run, records, of)
 
 
 def bind(contract: Contract, run: Any, states: Mapping[str, Any], stored: Iterable[tuple[str, Any]]) -> dict[str, Any]:

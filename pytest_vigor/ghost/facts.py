@@ -11,6 +11,7 @@ from pytest_vigor.term import Bool, Value
 
 Predicate = Callable[[Any], Bool]
 Extent = Callable[[], Iterable[int]]
+Definition = Callable[[Value], None]
 
 
 class Knowledge(Protocol):
@@ -30,8 +31,8 @@ class Knowledge(Protocol):
     ) -> Bool:
         """Whether a predicate holds at every index or key; ``extent`` lists them where the state is plain."""
 
-    def fresh(self, name: str, width: int, identity: Hashable) -> Value:
-        """A value about which nothing is known but what is then added."""
+    def fresh(self, name: str, width: int, identity: Hashable, define: Definition | None = None) -> Value:
+        """A value about which nothing is known but what ``define`` adds when it is made, or what is added then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,12 @@ class Facts:
             self.universal(domain, lambda value: t.implies(holds, predicate(value)))
         return found
 
-    def fresh(self, name: str, width: int, identity: Hashable) -> Value:
+    def fresh(self, name: str, width: int, identity: Hashable, define: Definition | None = None) -> Value:
         found = self._fresh.get(identity)
         if found is None:
             found = self._fresh[identity] = t.var(f"{name}.{len(self._fresh)}", width)
+            if define is not None:
+                define(found)
         return found
 
     def mark(self) -> Mark:
@@ -134,5 +137,5 @@ class Plain:
     ) -> Bool:
         return all(predicate(value) is True for value in extent())
 
-    def fresh(self, name: str, width: int, identity: Hashable) -> Value:
+    def fresh(self, name: str, width: int, identity: Hashable, define: Definition | None = None) -> Value:
         raise LookupError(f"{name} is not determined by plain values")
