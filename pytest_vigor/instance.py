@@ -13,6 +13,7 @@ from pytest_vigor.contract import Chosen, Contracts, Decided, NewStructure, Noth
 from pytest_vigor.contract import result_bits, state
 from pytest_vigor.errors import ContractError
 from pytest_vigor.frame import Frame
+from pytest_vigor.ghost.consistent_hash import ConsistentHash
 from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.ghost.flow_table import FlowTable
 from pytest_vigor.ghost.index_pool import IndexPool, Pool
@@ -20,7 +21,7 @@ from pytest_vigor.ghost.map import Map
 from pytest_vigor.ghost.vector import Vector
 from pytest_vigor.term import Bool, Term, Value
 
-CLASSES: dict[str, type] = {"flow_table": FlowTable, "index_pool": IndexPool, "map": Map, "vector": Vector}
+CLASSES: dict[str, type] = {each.kind: each for each in (ConsistentHash, FlowTable, IndexPool, Map, Vector)}
 TIME = t.zext(t.var("time", b.TIME_BITS), b.TIME_BITS, 64)  #: of the latest earlier step
 
 
@@ -39,6 +40,7 @@ class Held:
     """Something that is so on the path."""
 
     condition: Bool
+    node: Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def instantiate(
     for node in reversed(chain):
         match node.event:
             case Assume(condition):
-                out.items.append(Held(put(condition)))
+                out.items.append(Held(put(condition), node))
             case Oblige(condition, kind, detail, where):
                 out.items.append(Owed(put(condition), kind, detail, where, node))
             case Called() as called:
@@ -184,7 +186,7 @@ def _call(
     for entry in call.log:
         match entry:
             case Decided(condition) | Chosen(condition):
-                out.items.append(Held(condition))
+                out.items.append(Held(condition, node))
             case Required(condition, text):
                 detail = f"{called.function} requires that {text}"
                 out.items.append(Owed(condition, "contract", detail, called.where, node))

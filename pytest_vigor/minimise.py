@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_vigor import behaviour as b
 from pytest_vigor import term as t
+from pytest_vigor.ghost.consistent_hash import ConsistentHash
 from pytest_vigor.ghost.index_pool import Pool
 from pytest_vigor.ghost.map import Map
 from pytest_vigor.ghost.vector import Vector
@@ -19,6 +20,7 @@ from pytest_vigor.term import Bool, Term, Value
 
 SMALL_CAPACITY = 64
 DUMMIES = 4
+FEW_SLOTS = (1, 2, 10, 50, 100, 1_000)
 CHECK_LIMIT = 120
 
 
@@ -104,7 +106,7 @@ def concretise(subject: Subject, model: Model, pinned: list[Bool] | None = None)
         shrinking.small(now, b.TIME_BITS, (0, 1, 2, 1_000_000_000))
     answer = shrinking.answer
     header = subject.header
-    steps = ()
+    steps: tuple[tuple[int, bytes, int], ...] = ()
     if model.entry == "nf_process":
         steps = tuple(_step(answer, model, each.inputs) for each in model.steps)
     argument = None
@@ -115,7 +117,10 @@ def concretise(subject: Subject, model: Model, pinned: list[Bool] | None = None)
         model.entry,
         _bytes(answer, struct_bits(header.config, "config"), header.config),
         int(answer.value(t.var(b.DEVICE_COUNT, 16))),
-        {name: _entries(answer, each, model, complete) for name, each in old.items()} if old else None,
+        {
+            name: _entries(answer, each, model, complete)
+            for name, each in old.items() if not isinstance(each, ConsistentHash)  # nothing can be put into one
+        } if old else None,
         {each.name: int(answer.value(t.var(f"state.{each.name}", each.bits))) for each in behaviour.scalars}
         if model.entry != "nf_init" else {},
         steps, argument, complete,
@@ -132,7 +137,7 @@ def _plain_leaves(model: Model) -> Iterator[Term]:
     for condition in model.conditions:
         t.leaves(condition, leaves)
     for leaf in leaves.values():
-        if leaf.width and ((leaf.op == "app" and leaf.data[0] == b.PACKET) or (
+        if leaf.width and ((leaf.op == "app" and str(leaf.data[0]).endswith(b.PACKET)) or (
             leaf.op == "var" and str(leaf.data).startswith(("config.", "argument."))
         )):  # fmt: skip
             yield leaf
@@ -167,6 +172,8 @@ def _spread(shrinking: _Shrinking, subject: Subject, state: Any) -> bool:
                 if shrinking.wish(t.eq(32, total, items.size())):
                     return True
             return False
+        case ConsistentHash():
+            shrinking.small(state.slots, 32, FEW_SLOTS)
     return True
 
 
@@ -213,7 +220,7 @@ def _step(answer: Sat, model: Model, inputs: Any) -> tuple[int, bytes, int]:
         t.leaves(condition, mattering)
     offsets = {
         int(answer.value(leaf.args[0])) for leaf in mattering.values()
-        if leaf.op == "app" and leaf.data[0] == b.PACKET
+        if leaf.op == "app" and leaf.data[0] == inputs.frame.symbol
     }  # fmt: skip
     if inputs.frame.writes:
         content = bytes(int(answer.value(inputs.frame.byte(k))) for k in range(length))

@@ -17,7 +17,7 @@ INIT = "nf_init"
 FORMAT = 1
 
 #: What a structure holds. flow_table: index to (key, age); index_pool: index to (0, age); map: key to value;
-#: vector: index to record, those that are zero left out.
+#: vector: index to record, those that are zero left out; consistent_hash: backend to how many slots it has.
 Entries: TypeAlias = Mapping[int, tuple[int, int]] | Mapping[int, int]
 
 RETURNED = "returned"
@@ -180,6 +180,8 @@ def entries_to_json(kind: str, entries: Mapping[int, Any]) -> dict[str, Any]:
             return {str(index): {"age": age} for index, (_, age) in entries.items()}
         case "map":
             return {hex(key): value for key, value in entries.items()}
+        case "consistent_hash":
+            return {str(backend): slots for backend, slots in entries.items()}
         case "vector":
             return {str(index): hex(record) for index, record in entries.items()}
     raise _unknown(kind)
@@ -194,6 +196,8 @@ def entries_from_json(kind: str, data: dict[str, Any]) -> Entries:
             return {int(index): (0, entry["age"]) for index, entry in data.items()}
         case "map":
             return {int(key, 16): value for key, value in data.items()}
+        case "consistent_hash":
+            return {int(backend): slots for backend, slots in data.items()}
         case "vector":
             return {int(index): int(record, 16) for index, record in data.items()}
     raise _unknown(kind)

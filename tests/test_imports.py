@@ -17,7 +17,8 @@ FLOORS = """
 5  minimise
 5  judge
 4  invariant replay fuzz
-4  explore native plain
+4  explore plain
+4  native
 3  symbols
 3  property
 3  instance

@@ -263,7 +263,7 @@ class Monitor:
             self._foreign[address] = label
             return label
         self.structures[address] = held
-        if self._is_small(held) and held.entries():
+        if self._is_small(held) and not held.constant and held.entries():
             raise Mismatch(f"the new {kind} is not empty")
         return label
 

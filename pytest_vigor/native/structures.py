@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pytest_vigor.ghost import map as maps, vector as vectors
+from pytest_vigor.ghost.consistent_hash import ConsistentHash
 from pytest_vigor.ghost.facts import Plain
 from pytest_vigor.ghost.flow_table import FlowTable
 from pytest_vigor.ghost.flows import PlainBase
@@ -41,6 +43,8 @@ class Structure(Protocol):
     element_bytes: int
     #: The records on loan, by index, with their content when they were lent.
     loans: dict[int, int]
+    #: Whether it holds from the start what it will always hold.
+    constant: bool
 
     def entries(self) -> Entries: ...
     def replace(self, entries: Mapping[int, Any]) -> None: ...
@@ -56,7 +60,7 @@ class Library:
 
 
 class _Structure:
-    kind = ""
+    kind, constant = "", False
 
     def __init__(self, library: Library, address: int, parameters: Mapping[str, int], label: str) -> None:
         self.address, self.label, self.capacity = address, label, parameters["capacity"]
@@ -233,7 +237,30 @@ class _InPlace(vectors.PlainBase):
         return self._vector.loans.get(index, self._vector.record(index) if index < self._vector.capacity else 0)
 
 
+class _NativeConsistentHash(_Structure):
+    """A consistent-hash table. Its entries are how many slots each backend has, which are counted once."""
+
+    kind, constant = "consistent_hash", True
+
+    def __init__(self, library: Library, address: int, parameters: Mapping[str, int], label: str) -> None:
+        super().__init__(library, address, {**parameters, "capacity": parameters["backends"]}, label)
+        slots = self._function("slots", ctypes.c_uint32)()
+        counted = Counter(_bits(backend) for _, backend, _ in self._sweep("slot", slots, _VALUE_BYTES, 0))
+        self._shares = dict(sorted(counted.items()))
+
+    def entries(self) -> dict[int, int]:
+        return self._shares
+
+    def replace(self, entries: Mapping[int, int]) -> None:
+        if entries != self._shares:
+            raise Unfit(f"nothing can be put into {self.label}, whose parameters decide what it holds")
+
+    def ghost(self, run: Any, entries: Mapping[int, int]) -> ConsistentHash:
+        return ConsistentHash.plain(run, self.label, 8 * self.element_bytes, entries)
+
+
 _KINDS: dict[str, Callable[[Library, int, Mapping[str, int], str], Structure]] = {
+    "consistent_hash": _NativeConsistentHash,
     "flow_table": _NativeFlowTable,
     "index_pool": _NativeIndexPool,
     "map": _NativeMap,
