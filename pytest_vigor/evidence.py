@@ -115,17 +115,18 @@ def failed_assert(error: BaseException | None) -> Place | None:
     if found is None:
         return None
     file, line, function = found
-    return Place(_shown(file), line, function, _statement(file, line))
+    start, text = _statement(file, line)
+    return Place(_shown(file), start, function, text)
 
 
-def _statement(file: str, line: int) -> str:
-    """The whole statement that an assert is, however many lines it takes."""
+def _statement(file: str, line: int) -> tuple[int, str]:
+    """Where the statement that a line is part of starts, and all of it, if it is an assert."""
     text = linecache.getlines(file)
     try:
         tree = ast.parse("".join(text))
     except SyntaxError:
-        return linecache.getline(file, line).strip()
+        return line, linecache.getline(file, line).strip()
     for node in ast.walk(tree):
         if isinstance(node, ast.Assert) and node.lineno <= line <= (node.end_lineno or line):
-            return textwrap.dedent("".join(text[node.lineno - 1 : node.end_lineno])).rstrip()
-    return linecache.getline(file, line).strip()
+            return node.lineno, textwrap.dedent("".join(text[node.lineno - 1 : node.end_lineno])).rstrip()
+    return line, linecache.getline(file, line).strip()

@@ -73,9 +73,6 @@ def part(bits: int, offset: int, size_bytes: int) -> int:
     return bits >> 8 * offset & ((1 << 8 * size_bytes) - 1)
 
 
-def figure(path: str, text: str) -> str:
-    """A number with its unit in words, where its name tells that it is many nanoseconds."""
-    if not path.endswith("_ns") or not text.isdecimal() or int(text) < 1_000_000:
-        return text
-    seconds = int(text) / _NS
-    return f"{text} ({seconds:g} s)"
+def duration(value: int) -> str:
+    """Nanoseconds, with many of them in words, too."""
+    return f"{value} ({value / _NS:g} s)" if abs(value) >= _NS // 1000 else str(value)

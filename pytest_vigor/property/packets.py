@@ -21,7 +21,6 @@ from pytest_vigor.packet import (
     UDP_BYTES,
     HeaderField,
     value_of,
-    written,
 )
 from pytest_vigor.record import fitted
 from pytest_vigor.term import Bool, Value
@@ -72,6 +71,9 @@ class Header:
         packet = self._packet
         value = number(packet.run, packet.field(self._name, field), field.size_bits)
         return value_of(field, value) if isinstance(value, int) else value
+
+    def __repr__(self) -> str:
+        return f"<{self._name}>"
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Names and values of the fields."""
@@ -134,7 +136,7 @@ class Packet:
 
     def _header_bytes(self) -> Value:
         ihl = t.extract(self.frame.byte(ETHER_BYTES), 8, 3, 0)
-        return t.scale(OFFSET_BITS, t.zext(ihl, 4, OFFSET_BITS), 4)
+        return t.zext(t.concat([(4, ihl), (2, 0)]), 6, OFFSET_BITS)
 
     def presence(self, header: str) -> Bool:
         """Whether a header is there, whole and of the length that it claims."""
@@ -233,19 +235,5 @@ class Packet:
 
     def __repr__(self) -> str:
         if isinstance(self.length_bits, int) and self.frame.content is not None:
-            return f"<packet {' '.join(self._summary())}>"
+            return f"<packet of {self.length_bits} bytes>"
         return "<packet>"
-
-    def _summary(self) -> Iterator[str]:
-        """What people call a plain packet by: who sends it to whom."""
-        if self.ether:
-            ether = self.ether
-            yield f"{ether.src!r} > {ether.dst!r}"
-            yield written(HEADERS["ether"]["type"], ether.type)
-        if self.ipv4:
-            yield f"{self.ipv4.src!r} > {self.ipv4.dst!r}"
-        if self.tcpudp:
-            yield f"{'tcp' if self.tcp else 'udp'} {self.tcpudp.src_port} > {self.tcpudp.dst_port}"
-        yield f"{self.length_bits} bytes"
-
-

@@ -29,8 +29,8 @@ def failure(claim: str, verdict: Verdict, verbosity: int = 0) -> str:
     match verdict:
         case Vacuous(reason):
             lines = _vacuous(reason)
-        case Unknown(reason, remedy, details):
-            lines = _unknown(reason, remedy, details)
+        case Unknown(reason, remedy):
+            lines = _unknown(reason, remedy)
         case Refuted(_, Counterexample() as example):
             lines = refutation(example, verbosity)
         case _:
@@ -57,11 +57,9 @@ def _vacuous(reason: str) -> list[str]:
     ]
 
 
-def _unknown(reason: str, remedy: str, details: Sequence[str]) -> list[str]:
-    lines = ["Neither proved nor refuted, so it fails.", "", *paragraph(f"Reason: {reason}")]
-    for detail in details:
-        lines += paragraph(detail, "  ")
-    return [*lines, "", *paragraph(f"What would help: {remedy}")] if remedy else lines
+def _unknown(reason: str, remedy: str) -> list[str]:
+    lines = ["Neither proved nor refuted, so it fails.", "", *paragraph(f"Reason: {reason.rstrip('.')}.")]
+    return [*lines, "", *paragraph(f"What would help: {remedy.rstrip('.')}.")] if remedy else lines
 
 
 def summary_line(name: str, records: Sequence[Mapping[str, Any]]) -> str:
@@ -72,8 +70,13 @@ def summary_line(name: str, records: Sequence[Mapping[str, Any]]) -> str:
     properties = "1 property" if len(records) == 1 else f"{len(records)} properties"
     return (
         f"{name}: {first['paths']} paths, {first['obligations']} obligations, "
-        f"{proved} of {properties} proved, {seconds:.1f} s{' (cached)' if first['cached'] else ''}"
+        f"{proved} of {properties} proved, {seconds:.1f} s{' (cached)' if first['cached'] else ''}{_loud(records)}"
     )
+
+
+def _loud(records: Sequence[Mapping[str, Any]]) -> str:
+    count = sum(record["verdict"] == "Refuted" and not record.get("confirmed", True) for record in records)
+    return f"\n  !! {count} NOT CONFIRMED by the native binary: see above" if count else ""
 
 
 def summary_details(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -57,8 +57,6 @@ def _show(value: object) -> str:
 
 def _short(value: object) -> str:
     match value:
-        case Packet():
-            return "<packet>"
         case Sent() | list():
             return f"[{', '.join(f'({_show(device)}, {_short(packet)})' for device, packet in value)}]"
         case Pool() | Map() | Vector():

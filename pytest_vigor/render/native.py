@@ -102,7 +102,7 @@ def _address(example: Counterexample, result: StepResult, fault: Fault) -> str:
     what, size_bytes = _block(example, result)
     if fault.guard == "after" and fault.offset_bytes is not None:
         past = fault.offset_bytes - size_bytes + 1
-        return f" at {past} {_bytes(past)} past the end of {what}, which has {size_bytes} {_bytes(size_bytes)}"
+        return f" at byte {fault.offset_bytes} of {what}, which has {size_bytes}: {past} {_bytes(past)} past its end"
     if fault.guard == "before" and fault.offset_bytes is not None:
         return f" at {-fault.offset_bytes} {_bytes(-fault.offset_bytes)} before the start of {what}"
     if fault.address is None:

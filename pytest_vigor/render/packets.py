@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pytest_vigor import behaviour as b
 from pytest_vigor.frame import Frame
 from pytest_vigor.ghost.facts import Plain
+from pytest_vigor.notation import duration
 from pytest_vigor.packet import ETHER_BYTES, HEADERS, HeaderField, written
 from pytest_vigor.plain import PlainRun
 from pytest_vigor.property.packets import Packet
@@ -74,7 +75,7 @@ def packets(step: Step, result: StepResult, device_count: int) -> list[str]:
     changed = sends and after != step.packet
     rows = [
         Row("device", str(step.device), fate if sends else None, marked=False),
-        Row("now", str(step.now)),
+        Row("now", duration(step.now)),
         Row("length", f"{len(step.packet)} bytes"),
         *_fields(step.packet, after if changed else None),
     ]

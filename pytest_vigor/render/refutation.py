@@ -15,6 +15,7 @@ from pytest_vigor.render.text import INDENT, WIDTH, Row, paragraph, section, tab
 from pytest_vigor.trace import PROCESS, Step, StepResult
 
 OFTEN = "Use -v to get more diff"
+LIBRARY = "libvig/"
 WANTED = ("contract", "crash", "result")
 ENDS_WANTED = ("stays within it", "is intact")
 
@@ -31,7 +32,7 @@ def refutation(example: Counterexample, verbosity: int = 0) -> list[str]:
         lines += calls(example, result)
     if not steps:
         lines += calls(example, example.run.init)
-    lines += section("C lines on the way", _source(example.lines))
+    lines += section("C lines on the way", _source(example.lines, verbosity))
     lines += replayed(example)
     if verbosity >= 2:
         lines += _for_tools(steps)
@@ -92,12 +93,13 @@ def _input(example: Counterexample, step: Step, result: StepResult) -> list[str]
         return [f"Call  {step.entry}()", ""]
     bits = int.from_bytes(step.argument, "little")
     returned = "" if result.value is None else f"returns {'true' if result.value else 'false'}"
-    rows = [Row(leaf.path, number(leaf, bits)) for leaf in leaves(declared)]
+    rows = [Row(f"argument.{leaf.path}", number(leaf, bits)) for leaf in leaves(declared)]
     return table(f"Call of {step.entry}", (returned, ""), rows)
 
 
-def _source(places: Sequence[Place]) -> Iterator[str]:
-    for (file, function), group in groupby(places, key=lambda each: (each.file, each.function)):
+def _source(places: Sequence[Place], verbosity: int) -> Iterator[str]:
+    shown = [each for each in places if verbosity >= 1 or not each.file.startswith(LIBRARY)]
+    for (file, function), group in groupby(shown, key=lambda each: (each.file, each.function)):
         lines = list(group)
         within = f" in {function}" if function else ""
         yield f"{INDENT}{file}:{lines[0].line}{within}"
@@ -105,6 +107,8 @@ def _source(places: Sequence[Place]) -> Iterator[str]:
         for each in lines:
             start = f"{INDENT * 2}{each.line:{width}}  "
             yield from paragraph(each.text, start, " " * (len(start) + 4))
+    if len(shown) < len(places):
+        yield f"{INDENT}and lines of libVig's headers, which -v shows"
 
 
 def _for_tools(steps: Sequence[tuple[Step, StepResult]]) -> Iterator[str]:

@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
 from pytest_vigor.counterexample import Counterexample
-from pytest_vigor.notation import figure
+from pytest_vigor.layout import Array, Type, collapse
+from pytest_vigor.notation import duration, part
 from pytest_vigor.render.names import Names, leaves, number
 from pytest_vigor.render.text import Row, table
 from pytest_vigor.trace import Call, ObjectState, StepResult
 
 FEW = 12
 FEW_FIELDS = 6
-ABSENT = {"flow_table": "absent", "map": "absent", "index_pool": "free"}
 
 
 def configuration(example: Counterexample) -> list[str]:
     """The fields of struct nf_config, and how many devices there are."""
     given = example.situation
     bits = int.from_bytes(given.config, "little")
-    rows = [Row(f"config.{leaf.path}", figure(leaf.path, number(leaf, bits))) for leaf in leaves(example.header.config)]
+    rows: list[Row] = []
+    for field in example.header.config.fields:
+        content = part(bits, field.offset, field.type.size_bytes)
+        if isinstance(field.type, Array):
+            rows += _elements(f"config.{field.name}", field.type, content)
+        else:
+            rows += _numbers(f"config.{field.name}", field.type, content)
     return table("Configuration", ("", ""), [*rows, Row("device_count", str(given.device_count))])
+
+
+def _numbers(path: str, of: Type, bits: int) -> Iterator[Row]:
+    for leaf in leaves(collapse(of)):
+        name = f"{path}.{leaf.path}" if leaf.path and leaf.path[0] != "[" else path + leaf.path
+        text = number(leaf, bits)
+        yield Row(name, duration(int(text)) if name.endswith("_ns") and text.isdecimal() else text)
+
+
+def _elements(path: str, of: Array, bits: int) -> Iterator[Row]:
+    """The elements of an array; those in a row that are zero, of which there may be many, are one line."""
+    size = of.element.size_bytes
+    elements = [(index, part(bits, index * size, size)) for index in range(of.count)]
+    for zero, group in groupby(elements, key=lambda element: element[1] == 0):
+        alike = list(group)
+        if zero and len(alike) > 1:
+            yield Row(f"{path}[{alike[0][0]}] to [{alike[-1][0]}]", "all 0")
+            continue
+        for index, content in alike:
+            yield from _numbers(f"{path}[{index}]", of.element, content)
 
 
 def states(example: Counterexample, result: StepResult, first: bool) -> list[str]:
@@ -65,7 +92,7 @@ def _structure(
         if not label or not other or label == other or new is None:
             yield Row(label or other, before, None if new is None else now)
         else:  # another key took over the index
-            yield from (Row(label, before, ABSENT[old.kind]), Row(other, ABSENT[old.kind], now))
+            yield from (Row(label, before, "absent"), Row(other, "absent", now))
 
 
 def _key(entry: Any) -> int:
@@ -94,7 +121,9 @@ def _entry(names: Names, name: str, held: ObjectState, key: int, entries: Mappin
             if found is None:
                 return "", "absent"
             return f"{name}[{names.key(name, found[0])}]", f"index {key}, age {found[1]}"
-    return f"{name}[{key}]", "free" if found is None else f"age {found[1]}"
+        case "index_pool":
+            return f"{name}[{key}]", "free" if found is None else f"age {found[1]}"
+    return f"{name}[{key}]", "absent" if found is None else str(found)
 
 
 def _records(

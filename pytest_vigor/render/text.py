@@ -9,6 +9,7 @@ from dataclasses import dataclass
 WIDTH = 80
 INDENT = "  "
 CHANGED = "<-"
+LABEL = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +46,26 @@ def table(title: str, headings: tuple[str, str], rows: Sequence[Row]) -> list[st
     if not rows:
         return []
     two = any(row.after is not None for row in rows)
-    label = max([len(title) - len(INDENT), *(len(row.label) for row in rows)])
     before = max([len(headings[0]) if two else 0, *(len(row.before) for row in rows)])
     after = max([len(headings[1]) if two else 0, *(len(row.after or "") for row in rows)])
-    if len(INDENT) + label + 2 + before + (2 + after + 1 + len(CHANGED) if two else 0) > WIDTH:
+    room = WIDTH - len(INDENT) - 2 - before - (2 + after + 1 + len(CHANGED) if two else 0)
+    longest = max([len(title) - len(INDENT), *(len(row.label) for row in rows)])
+    if room < min(longest, LABEL):
         return [title, *_stacked(headings, rows), ""]
-    top = f"{title:{label + len(INDENT)}}  " + (f"{headings[0]:{before}}  {headings[1]}" if two else "")
-    lines = [top.rstrip()]
+    width = max([len(title) - len(INDENT), *(len(row.label) for row in rows if len(row.label) <= room)])
+    lines = [
+        f"{title:{width + len(INDENT)}}  {headings[0]:{before}}  {headings[1]}" if two or not headings[1] else title
+    ]
     for row in rows:
-        line = f"{INDENT}{row.label:{label}}  {row.before:{before}}"
+        label = row.label
+        if len(label) > width:
+            lines += paragraph(label, INDENT, INDENT * 3)
+            label = ""
+        line = f"{INDENT}{label:{width}}  {row.before:{before}}"
         if row.after is not None:
             line += f"  {row.after:{after}}" + (f" {CHANGED}" if row.changed and row.marked else "")
-        lines.append(line.rstrip())
-    return [*lines, ""]
+        lines.append(line)
+    return [*(line.rstrip() for line in lines), ""]
 
 
 def _stacked(headings: tuple[str, str], rows: Sequence[Row]) -> list[str]:
@@ -68,7 +76,7 @@ def _stacked(headings: tuple[str, str], rows: Sequence[Row]) -> list[str]:
         if one and len(whole) <= WIDTH:
             lines.append(whole)
             continue
-        lines.append(INDENT + row.label)
+        lines += paragraph(row.label, INDENT, INDENT * 3)
         values = [("", row.before)] if one else [(headings[0], row.before), (headings[1], str(row.after))]
         width = max(len(name) for name, _ in values)
         for number, (name, value) in enumerate(values):
