@@ -6,13 +6,14 @@ The bits of a value are those of its memory read as one little-endian number: by
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pytest_vigor import term as t
 from pytest_vigor.layout import Array, Bytes, Field, Integer, Pointer, Struct, Type, collapse, scalars
 from pytest_vigor.notation import address
 from pytest_vigor.number import AnyValue, Number, Run, Truth, condition, fit, number, truth
-from pytest_vigor.term import Bool, Value
+from pytest_vigor.term import Value
 
 
 class Record:
@@ -82,17 +83,10 @@ class Elements(Sequence[Any]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         if not isinstance(index, Number):
-            return self._decode(self._at(range(len(self))[index]))
+            return self._decode(_element(self._type, self._bits, range(len(self))[index]))
         if not 0 <= index < len(self):
             raise IndexError(index)
-        bits = self._at(0)
-        for i in range(1, len(self)):
-            bits = _choose(self._type.element, condition(index == i), self._at(i), bits)
-        return self._decode(bits)
-
-    def _at(self, index: int) -> Value:
-        size = self._type.element.size_bytes
-        return _slice(self._bits, self._type, index * size, size)
+        return self._decode(_chosen(self._type, self._bits, index.bits, index.term))
 
     def _decode(self, bits: Value) -> Any:
         return decode(self._run, collapse(self._type.element), bits)
@@ -110,14 +104,27 @@ class Elements(Sequence[Any]):
         return repr(list(self))
 
 
-def _choose(of: Type, test: Bool, yes: Value, no: Value) -> Value:
-    """One of two values in memory: number by number, so that a field of what is chosen is as simple as can be."""
+def _element(array: Array, bits: Value, index: int) -> Value:
+    size = array.element.size_bytes
+    return _slice(bits, array, index * size, size)
+
+
+@lru_cache(maxsize=256)  # the same few elements are asked for again and again, in every run of a property
+def _chosen(array: Array, bits: Value, width: int, index: Value) -> Value:
+    """The element at an index that is one of an element: chosen number by number, so that a field of it is as simple
+    as can be."""
+    element = array.element
+    indices = range(min(array.count, 1 << width))
+    elements = [_element(array, bits, i) for i in indices]
     parts: list[tuple[int, Value]] = []
-    end = of.size_bytes
-    for leaf in sorted(scalars(of), key=lambda each: each.offset, reverse=True):
+    end = element.size_bytes
+    for leaf in sorted(scalars(element), key=lambda each: each.offset, reverse=True):
         size = leaf.type.size_bytes
-        a, b = _slice(yes, of, leaf.offset, size), _slice(no, of, leaf.offset, size)
-        parts += [(8 * (end - leaf.offset - size), 0), (8 * size, t.ite(8 * size, test, a, b))]
+        out = _slice(elements[0], element, leaf.offset, size)
+        for i in indices[1:]:
+            here = t.eq(width, index, i)
+            out = t.ite(8 * size, here, _slice(elements[i], element, leaf.offset, size), out)
+        parts += [(8 * (end - leaf.offset - size), 0), (8 * size, out)]
         end = leaf.offset
     return t.concat([*parts, (8 * end, 0)])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from pytest_vigor import term as t
@@ -21,6 +22,7 @@ def scalar_symbol(prefix: str, leaf: Scalar) -> Value:
     return t.var(f"{prefix}.{leaf.path}", 8 * leaf.type.size_bytes)
 
 
+@lru_cache(maxsize=64)  # every run of a property asks for the configuration
 def struct_bits(struct: Struct, prefix: str) -> Value:
     """The bits of an unknown struct, little-endian; padding is zero."""
     parts: list[tuple[int, Value]] = []
