@@ -103,6 +103,13 @@ def _linear(width: int, value: Value) -> tuple[int, dict[Term, int]]:
         const, atoms = _linear(width, value.args[0])
         factor = 1 << value.args[1]
         return (const * factor) & mask(width), {a: c * factor & mask(width) for a, c in atoms.items()}
+    if value.op == "zext" and value.args[0].op == "concat":
+        inner = value.args[0]
+        zeros, low = inner.data[-1], inner.args[-1]
+        if type(low) is int and low == 0:  # a shifted field: the same atom however the shift was written
+            field = extract(inner, inner.width, inner.width - 1, zeros)
+            const, atoms = _linear(width, zext(field, inner.width - zeros, width))
+            return (const << zeros) & mask(width), {a: c << zeros & mask(width) for a, c in atoms.items()}
     return 0, {value: 1}
 
 

@@ -139,7 +139,10 @@ class Pool:
     def expire_before(self, time: Any) -> Self:
         """The state without the indices whose age lies before a time."""
         if isinstance(time, Number):
-            instant = Instant(time.term, time.bits, time.signed)
+            inside, bits = fit(time, TIME_BITS, True)
+            # Nearly always it is a time like any other, and then the state is the very one that the NF made.
+            fits = self.run.decide(inside)
+            instant = Instant(bits, TIME_BITS, True) if fits else Instant(time.term, time.bits, time.signed)
         else:
             bits = max(TIME_BITS, time.bit_length() + 1)
             instant = Instant(time & t.mask(bits), bits, True)
