@@ -1,0 +1,19 @@
+"""What the properties of network functions that follow TCP and UDP flows have in common."""
+
+
+def is_fragment(packet):
+    """Whether the datagram is a part of a larger one (RFC 791 section 3.1: more fragments, or an offset)."""
+    return packet.ipv4.flags % 2 != 0 or packet.ipv4.fragment_offset != 0
+
+
+def readdressed(packet, link):
+    """The packet as it is sent to the neighbour at the other end of a link."""
+    return packet.with_(ether={"dst": link.next_hop, "src": link.own})
+
+
+def reply_to(packet):
+    """What the other end answers: the same, with the ends exchanged."""
+    return packet.with_(
+        ipv4={"src": packet.ipv4.dst, "dst": packet.ipv4.src},
+        tcpudp={"src_port": packet.tcpudp.dst_port, "dst_port": packet.tcpudp.src_port},
+    )
