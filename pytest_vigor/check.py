@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,6 +16,7 @@ from pytest_vigor.errors import VigorError
 from pytest_vigor.headers import Header, header_digest, read_header
 from pytest_vigor.invariant import Prover, candidates
 from pytest_vigor.judge import Duty, Model, Subject, judge, obligations
+from pytest_vigor.layout import IMAGE_BASE
 from pytest_vigor.minimise import concretise, same_choices
 from pytest_vigor.plain import broken, plain_step
 from pytest_vigor.property.steps import Beyond, Discarded, Step
@@ -49,6 +50,14 @@ class Explored:
     cached: bool
     seconds: float
     lines: Any = None
+
+    def source_lines(self) -> Any:
+        """The C source lines of the binary, read when they are first wanted."""
+        if self.lines is None:
+            from pytest_vigor.lines import Lines
+
+            self.lines = Lines(self.nf.binary)
+        return self.lines
 
 
 @dataclass(slots=True)
@@ -151,10 +160,21 @@ class Checker:
         """The verdict on a property; a refutation comes with a :class:`Counterexample`."""
         explored = self.explore(nf)
         verdict = judge(explored.subject, function, claim, self.cpu_seconds)
+        if isinstance(verdict, Unknown):
+            return self._located(explored, verdict)
         if not isinstance(verdict, Refuted):
             return verdict
         shown = self._confirm(explored, verdict.counterexample, function)
         return Refuted(claim, shown) if isinstance(shown, Counterexample) else shown
+
+    def _located(self, explored: Explored, verdict: Unknown) -> Unknown:
+        """The verdict, with the C source line that it is about."""
+        line = explored.source_lines().at(verdict.where) if verdict.where else None
+        if line is None:
+            where = f" (at {verdict.where - IMAGE_BASE:#x} in the binary)" if verdict.where else ""
+        else:
+            where = f" ({Path(line.file).name}:{line.line})"
+        return replace(verdict, reason=verdict.reason + where)
 
     def _native(self, explored: Explored, model: Model, pinned: list[Any]) -> tuple[Situation, Run] | None:
         found = concretise(explored.subject, model, pinned)
@@ -220,11 +240,8 @@ class Checker:
         from pytest_vigor import evidence
         from pytest_vigor.explore.lift import Lifter
         from pytest_vigor.explore.vex_unmodelled import Unmodelled
-        from pytest_vigor.lines import Lines
 
-        if explored.lines is None:
-            explored.lines = Lines(explored.nf.binary)
-        lines, lifter = explored.lines, Lifter(explored.binary.code)
+        lines, lifter = explored.source_lines(), Lifter(explored.binary.code)
 
         def block_bytes(address: int) -> int:
             try:

@@ -377,7 +377,7 @@ class Judging:
             pass
         except Beyond:
             if self.possible():
-                return Unknown(self.path.reason or "a path ended before the NF returned", "")
+                return Unknown(self.path.reason or "a path ended before the NF returned", "", self.path.where)
         except AssertionError as error:
             if self.broken is not None:
                 if self.broken.model is None:
@@ -477,8 +477,9 @@ def judge(subject: Subject, function: Callable[[Step], Any], claim: str, cpu_sec
             outcome = judging.run()
         except Budget:
             return Unknown(
-                f"the budget of {cpu_seconds:g} CPU seconds ran out on the path at {path.where:#x}",
+                f"the budget of {cpu_seconds:g} CPU seconds ran out on a path",
                 "raise --vigor-cpu-seconds, or split the property",
+                path.where,
             )
         if isinstance(outcome, _Failure):
             return Refuted(claim, outcome.model)
@@ -495,12 +496,13 @@ def judge(subject: Subject, function: Callable[[Step], Any], claim: str, cpu_sec
     if not reached and subject.behaviour.accepted:
         return Vacuous("no assert of this property is reached on any path")
     if stuck:
-        return Unknown(stuck[0].detail, "see docs/unknown.md")
+        return Unknown(stuck[0].detail, "see docs/unknown.md", stuck[0].where)
     if subject.duties:
         first = subject.duties[0]
         return Unknown(
             f"the claim holds as long as the NF keeps its obligations, but it breaks one: {first.detail}",
             "see what properties/test_every_nf.py says of this NF",
+            first.where,
         )
     return Proved(len(paths), cited())
 

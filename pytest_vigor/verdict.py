@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -31,11 +31,12 @@ class Vacuous:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nothing is shown. ``reason`` says what stood in the way and ``remedy`` what would help."""
+    """Nothing is shown. ``reason`` says what stood in the way and ``remedy`` what would help; ``where`` is the address
+    in the binary that it is about, if any."""
 
     reason: str
     remedy: str = ""
-    details: tuple[str, ...] = field(default=())
+    where: int = 0
 
 
 Verdict = Proved | Refuted | Vacuous | Unknown

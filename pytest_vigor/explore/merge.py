@@ -16,7 +16,7 @@ def merge(a: PathState, b: PathState) -> PathState | None:
     """One path for two at the same address, or None where they differ in more than branches and registers."""
     if a.calls != b.calls or a.loans != b.loans or a.handles != b.handles or a.made != b.made:
         return None
-    if any(a.ghosts[name] is not b.ghosts[name] for name in a.ghosts) or a.memory_state() != b.memory_state():
+    if _other_pointers(a, b) or any(a.ghosts[name] is not b.ghosts[name] for name in a.ghosts) or a.memory_state() != b.memory_state():
         return None
     common = _common(a.node, b.node)
     left, right = _since(a.node, common), _since(b.node, common)
@@ -25,8 +25,6 @@ def merge(a: PathState, b: PathState) -> PathState | None:
     before = _common(a.condition, b.condition)
     a_holds, b_holds = _conjunction(a.condition, before), _conjunction(b.condition, before)
     slots = _slots(a, b, a_holds)
-    if slots is None:
-        return None
     out = a.fork()
     out.registers.slots[:] = slots
     out.node = common
@@ -45,6 +43,7 @@ def merge(a: PathState, b: PathState) -> PathState | None:
     out.known = a.known.common(b.known)
     out.hold(t.lor(a_holds, b_holds))
     out.visits = {at: max(a.visits.get(at, 0), b.visits.get(at, 0)) for at in {**a.visits, **b.visits}}
+    out.forks = {at: max(a.forks.get(at, 0), b.forks.get(at, 0)) for at in {**a.forks, **b.forks}}
     out.seen = {**a.seen, **b.seen}
     out.blocks = (*a.blocks, *(at for at in b.blocks if at not in a.blocks))
     return out
@@ -88,7 +87,15 @@ def _conjunction(condition: Condition | None, before: Condition | None) -> Bool:
     return t.land(*parts)
 
 
-def _slots(a: PathState, b: PathState, a_holds: Bool) -> list[Any] | None:
+def _other_pointers(a: PathState, b: PathState) -> bool:
+    """Whether a register points to different places: such paths are better kept apart."""
+    return any(
+        x is not y and any(isinstance(v, int) and v >= REGION_BASE for v in (x, y)) and not x == y
+        for x, y in zip(a.registers.slots, b.registers.slots, strict=True)
+    )
+
+
+def _slots(a: PathState, b: PathState, a_holds: Bool) -> list[Any]:
     out: list[Any] = []
     for slot, (x, y) in enumerate(zip(a.registers.slots, b.registers.slots, strict=True)):
         if x is y or (isinstance(x, int) and isinstance(y, int) and x == y):
@@ -97,8 +104,6 @@ def _slots(a: PathState, b: PathState, a_holds: Bool) -> list[Any] | None:
             # Flags do not live from one block to the next where paths meet; if they did, no condition could be made of
             # this, and the path would be given up.
             out.append(t.var("the flags of two paths", 64))
-        elif any(isinstance(v, int) and v >= REGION_BASE for v in (x, y)):
-            return None
         else:
             width = x.width if isinstance(x, Term) else y.width if isinstance(y, Term) else 64
             out.append(t.ite(width, a_holds, x, y))

@@ -59,6 +59,7 @@ class PathState:
         self.made: dict[str, Any] = {}  #: the structures that were allocated, with what they were made with
         self.blocks: tuple[int, ...] = ()
         self.visits: dict[int, int] = {}
+        self.forks: dict[int, int] = {}
         self.seen: dict[Hashable, None] = {}
         self.where = 0
 

@@ -20,7 +20,8 @@ from pytest_vigor.smt import Sat, Solver, Translator, Unsat
 from pytest_vigor.term import Bool, Term
 
 EXIT = 0x6FFF_0000_0000  #: where an entry point returns to
-LOOP_BUDGET = 600  #: visits to one block on one path
+LOOP_BUDGET = 4_096  #: visits to one block on one path
+FORK_BUDGET = 64  #: of these, how often the input decided whether there is a next one
 PATH_LIMIT = 20_000
 JUMP_LIMIT = 64
 
@@ -200,6 +201,10 @@ class Search:
                 sides.append((side, target))
         if not sides:
             raise Failed
+        if len(sides) > 1:
+            path.forks[path.where] = path.forks.get(path.where, 0) + 1
+            if path.forks[path.where] > FORK_BUDGET:
+                raise Stop(f"a loop that is not seen to end within {FORK_BUDGET} rounds", "termination")
         forks = [path.fork() for _ in sides[1:]] + [path]
         for fork, (side, (address, cursor)) in zip(forks, sides, strict=True):
             fork.assume(side, path.where)
