@@ -182,9 +182,27 @@ def _difference(situation: Situation, ran: Sequence[tuple[StepResult, ...]], fil
                 other = theirs.get(name)
                 if other != value:
                     where = mine["entry"] if number == 0 else f"step {number} ({mine['entry']})"
-                    with_ = f"{value!r} with {fillers[0]:#04x} there, {other!r} with {filler:#04x}"
-                    return f"{where}: {name} depends on uninitialised memory: {with_}"
+                    what, one, another = _narrowed(name, value, other)
+                    with_ = f"{one} with {fillers[0]:#04x} there, {another} with {filler:#04x}"
+                    return f"{where}: {what} depends on uninitialised memory: {with_}"
     return ""
+
+
+def _narrowed(name: str, mine: Any, theirs: Any) -> tuple[str, str, str]:
+    """The part of something observed that differs, and how."""
+    if isinstance(mine, ObjectState) and isinstance(theirs, ObjectState) and mine.entries != theirs.entries:
+        key = min(key for key in {*mine.entries, *theirs.entries} if mine.entries.get(key) != theirs.entries.get(key))
+        return f"{name}[{key}]", _entry(mine.entries.get(key)), _entry(theirs.entries.get(key))
+    if name == "packet" and isinstance(mine, str) and isinstance(theirs, str) and len(mine) == len(theirs):
+        at = next(at for at in range(0, len(mine), 2) if mine[at : at + 2] != theirs[at : at + 2])
+        return f"byte {at // 2} of the packet", f"0x{mine[at : at + 2]}", f"0x{theirs[at : at + 2]}"
+    return "what it returns" if name == "value" else name, _entry(mine), _entry(theirs)
+
+
+def _entry(value: Any) -> str:
+    if isinstance(value, tuple):  # key and age
+        return f"({value[0]:#x}, {value[1]})"
+    return "absent" if value is None else str(value)
 
 
 def _observable(result: StepResult, holes: Mapping[str, Sequence[tuple[int, int]]]) -> dict[str, Any]:
