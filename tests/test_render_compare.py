@@ -3,6 +3,7 @@
 import pytest
 
 from pytest_vigor.ghost import flows, map as maps, vector as vectors
+from pytest_vigor.ghost.consistent_hash import ConsistentHash
 from pytest_vigor.ghost.facts import Plain
 from pytest_vigor.ghost.flow_table import FlowTable
 from pytest_vigor.ghost.index_pool import IndexPool
@@ -96,6 +97,15 @@ def test_states_name_what_differs() -> None:
         "<state> == <state>",
         "ports[1]: port(device=3) != absent",
     ]
+
+
+def test_structures_that_never_change_do_not_differ() -> None:
+    def held(ports: dict[int, int]) -> State:
+        others = dict(state(ports=ports).items())
+        return State({**others, "preferences": ConsistentHash.plain(PlainRun(), "preferences", 32, {0: 101})})
+
+    lines = ["<state> == <state>", "ports[1]: port(device=3) != absent"]
+    assert explain("==", held({1: 3}), held({})) == lines
 
 
 def test_packets_differ_by_field() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pytest_vigor.ghost.consistent_hash import ConsistentHash
 from pytest_vigor.ghost.facts import Plain
 from pytest_vigor.ghost.index_pool import Pool
 from pytest_vigor.ghost.map import Map
@@ -42,6 +43,8 @@ def _is_ours(value: object) -> bool:
             return isinstance(value.items.facts, Plain)
         case Vector():
             return isinstance(value.records.facts, Plain)
+        case ConsistentHash():
+            return isinstance(value.facts, Plain)
         case State():
             return all(isinstance(each, int) or _is_ours(each) for _, each in value.items())
         case Sent():
@@ -95,7 +98,7 @@ def _sent(left: list[Any], right: list[Any]) -> Iterator[str]:
 
 
 def _entries(left: Any, right: Any) -> Iterator[str]:
-    if type(left) is not type(right):
+    if type(left) is not type(right) or not isinstance(left, Pool | Map | Vector):
         return
     mine, theirs = _written(left), _written(right)
     for key in {**mine, **theirs}:

@@ -74,6 +74,11 @@ def states(example: Counterexample, result: StepResult, first: bool) -> list[str
 def _structure(
     names: Names, name: str, old: ObjectState, new: ObjectState | None, touched: set[int], first: bool
 ) -> Iterator[Row]:
+    if old.kind == "consistent_hash":  # which never changes
+        if first:
+            backends = "1 backend" if len(old.entries) == 1 else f"{len(old.entries)} backends"
+            yield Row(name, f"{backends} on {sum(map(_slots, old.entries.values()))} slots")
+        return
     after = {} if new is None else new.entries
     changed = {key for key in {*old.entries, *after} if new is not None and old.entries.get(key) != after.get(key)}
     few = first and len({*old.entries, *after}) <= FEW
@@ -93,6 +98,12 @@ def _structure(
             yield Row(label or other, before, None if new is None else now)
         else:  # another key took over the index
             yield from (Row(label, before, "absent"), Row(other, "absent", now))
+
+
+def _slots(entry: Any) -> int:
+    """The slots of a consistent hash's backend."""
+    slots: int = entry
+    return slots
 
 
 def _key(entry: Any) -> int:
