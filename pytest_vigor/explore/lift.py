@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,17 +14,23 @@ _LONGEST_BLOCK_BYTES = 99 * 15  # pyvex ends a block after 99 instructions
 _UNDEFINED_INSTRUCTIONS = (b"\x0f\x0b", b"\x0f\xb9", b"\x0f\xff")  # ud2, ud1, ud0: traps on purpose
 
 
+@functools.cache
+def _amd64() -> Any:
+    import archinfo
+
+    return archinfo.ArchAMD64()
+
+
 class Lifter:
     """Lifts the code that ``read(address, size_bytes)`` gives. It may give fewer bytes, where the code ends."""
 
     def __init__(self, read: Callable[[int, int], bytes]) -> None:
         # Only exploring needs these, and importing them takes longer than judging a property.
-        import archinfo
         import pyvex
         from pyvex.lifting.libvex import LibVEXLifter
 
         self._read = read
-        self._arch = archinfo.ArchAMD64()
+        self._arch = _amd64()
         self._pyvex, self._libvex = pyvex, LibVEXLifter
         self._blocks: dict[int, Block] = {}
 

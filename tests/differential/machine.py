@@ -102,8 +102,15 @@ def interpret(lifter: Lifter, memory: FlatMemory, entry: int, stop: int | None, 
     return Outcome(0, State.of(registers), memory.changes())
 
 
-def _follow(lifter: Lifter, memory: FlatMemory, registers: Registers, address: int, stop: int) -> None:
-    for _ in range(100_000):
+def cost(lifter: Lifter, memory: FlatMemory, entry: int, state: State) -> int:
+    """How many blocks a run of a function takes."""
+    memory.reset()
+    memory.store(state.general[4], 8, RETURN_ADDRESS, 0)
+    return _follow(lifter, memory, state.registers(), entry, RETURN_ADDRESS)
+
+
+def _follow(lifter: Lifter, memory: FlatMemory, registers: Registers, address: int, stop: int) -> int:
+    for passed in range(1, 100_000):
         leave = run(lifter.block(address), None, registers, memory)
         assert isinstance(leave, Jump), "a concrete run does not fork"
         if leave.kind == "Ijk_SigSEGV":
@@ -112,5 +119,5 @@ def _follow(lifter: Lifter, memory: FlatMemory, registers: Registers, address: i
             raise Trap(ILLEGAL_INSTRUCTION)
         address = leave.target
         if address == stop:
-            return
+            return passed
     raise AssertionError("the run does not end")
