@@ -139,7 +139,9 @@ def test_crash_says_where_it_was_relative_to_the_packet(fault: Fault, words: str
 def test_refusing_nf_init_is_told() -> None:
     run = Run(StepResult("nf_init", "refused", "nf_init returned false"))
     text = native(confirmed=False, run=run)
-    assert "cannot be brought into this state: nf_init returned false" in " ".join(text.replace("!! ", "").split())
+    assert "run natively with this configuration, cannot be set up: nf_init returned false" in " ".join(
+        text.replace("!! ", "").split()
+    )
 
 
 def test_initial_state_is_called_so() -> None:

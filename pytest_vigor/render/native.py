@@ -36,8 +36,7 @@ def replayed(example: Counterexample) -> list[str]:
 
 
 def _confirmed(example: Counterexample) -> list[str]:
-    binary = Path(example.situation.binary).name
-    start = f"CONFIRMED: {binary}, run natively from this state,"
+    start = f"CONFIRMED: {_ran(example)}"
     if example.obligation is None:
         return paragraph(f"{start} fails the same assert.")
     if example.run.ending == RETURNED and example.run.differs_with_stack:
@@ -46,10 +45,13 @@ def _confirmed(example: Counterexample) -> list[str]:
     return paragraph(f"{start} {what_happened(example)}.")
 
 
+def _ran(example: Counterexample) -> str:
+    how = "from this state" if example.run.steps else "with this configuration"
+    return f"{Path(example.situation.binary).name}, run natively {how},"
+
+
 def _unconfirmed(example: Counterexample) -> list[str]:
-    binary = Path(example.situation.binary).name
-    happened = what_happened(example)
-    lines = paragraph(f"NOT CONFIRMED: {binary}, run natively from this state, {happened}.", LOUD)
+    lines = paragraph(f"NOT CONFIRMED: {_ran(example)} {what_happened(example)}.", LOUD)
     owed = example.obligation
     if owed is not None and owed.kind in SILENT and example.run.ending == RETURNED:
         text = (
@@ -81,7 +83,7 @@ def what_happened(example: Counterexample) -> str:
         case _ if run.ending == MISMATCH:
             return f"finds that {result.function or 'libVig'} does not do what its contract says: {result.detail}"
         case _ if run.ending == REFUSED:
-            return f"cannot be brought into this state: {result.detail}"
+            return f"cannot be set up: {result.detail}"
         case _ if run.ending == BROKEN:
             return f"could not be watched: {result.detail}"
     return f"{run.ending}{': ' + result.detail if result.detail else ''}{called}{where}"

@@ -86,7 +86,9 @@ def _structure(
         touched = {index for held in (old.entries, after) for index, entry in held.items() if _key(entry) in touched}
     keys = changed | ({*old.entries, *touched} if few else touched & {*old.entries, *after} if first else set())
     if old.kind == "vector":
-        keys |= touched if first else set()
+        if first:
+            keys |= touched
+            yield Row(name, "1 record" if old.capacity == 1 else f"{old.capacity} records")
         yield from _records(names, name, old, new, sorted(keys))
         return
     if first or changed:
