@@ -1,0 +1,26 @@
+"""A pytest plugin that counts what the solver is asked, for ``prove.py``: too slow to be on while one measures."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import Any
+
+from pytest_vigor.smt import Answer, Solver
+
+COUNT: Counter[str] = Counter()
+original = Solver.check
+
+
+def check(solver: Solver, *conditions: Any) -> Answer:
+    COUNT["queries"] += 1
+    return original(solver, *conditions)
+
+
+def pytest_configure() -> None:
+    Solver.check = check  # type: ignore[method-assign]
+
+
+def pytest_unconfigure() -> None:
+    with open(os.environ["QUERIES_FILE"], "w") as file:
+        file.write(str(COUNT["queries"]))
