@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pytest_vigor import term as t
 from pytest_vigor.errors import ContractError
@@ -265,6 +265,7 @@ class SymbolicCall:
     decisions: tuple[bool, ...]
     log: list[Entry] = field(default_factory=list)
     taken: int = 0
+    in_order: ClassVar[bool] = True
 
     def decide(self, condition: Bool) -> bool:
         if self.taken < len(self.decisions):

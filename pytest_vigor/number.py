@@ -25,7 +25,7 @@ class Truth:
 
     __slots__ = ("run", "term")
 
-    def __init__(self, run: Run, term: t.Term) -> None:
+    def __init__(self, run: Run, term: Bool) -> None:
         self.run, self.term = run, term
 
     def __bool__(self) -> bool:
@@ -53,7 +53,11 @@ class Truth:
 
 
 def truth(run: Run, condition: Bool) -> bool | Truth:
-    return condition if isinstance(condition, bool) else Truth(run, condition)
+    """A condition for Python to branch on. A run whose branches are answered in order is asked about plain ones too:
+    what is plain on one state need not be on another."""
+    if isinstance(condition, bool) and not getattr(run, "in_order", False):
+        return condition
+    return Truth(run, condition)
 
 
 def condition(value: bool | Truth) -> Bool:
