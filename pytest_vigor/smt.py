@@ -16,8 +16,10 @@ import z3
 from z3 import z3core as c
 
 from pytest_vigor import term as t
+from pytest_vigor.integers import impossible
 from pytest_vigor.term import Bool, Term
 
+PRODUCTS = frozenset({"mul", "udiv", "urem", "sdiv", "srem"})
 DEFAULT_RESOURCES = 20_000_000  #: z3's rlimit for one query: a few CPU seconds
 
 
@@ -71,6 +73,7 @@ class Translator:
         self.context = z3.main_ctx()
         self._ctx = self.context.ref()
         self._asts: dict[int, Any] = {}
+        self._products: dict[int, bool] = {}
         self._sorts: dict[int, Any] = {0: self._keep_sort(c.Z3_mk_bool_sort(self._ctx))}
         self._functions: dict[tuple[Any, ...], Any] = {}
         self._true, self._false = self._keep(c.Z3_mk_true(self._ctx)), self._keep(c.Z3_mk_false(self._ctx))
@@ -87,6 +90,14 @@ class Translator:
         if width not in self._sorts:
             self._sorts[width] = self._keep_sort(c.Z3_mk_bv_sort(self._ctx, width))
         return self._sorts[width]
+
+    def products(self, value: Any) -> bool:
+        """Whether a value depends on a product, quotient or remainder."""
+        if not isinstance(value, Term):
+            return False
+        if value.uid not in self._products:
+            self._products[value.uid] = value.op in PRODUCTS or any(self.products(a) for a in value.args)
+        return self._products[value.uid]
 
     def numeral(self, value: int, width: int) -> Any:
         return self._keep(c.Z3_mk_numeral(self._ctx, str(value), self._sort(width)))
@@ -157,7 +168,7 @@ class Translator:
             case "land" | "lor":
                 make = c.Z3_mk_and if term.op == "land" else c.Z3_mk_or
                 return self._keep(make(ctx, len(args), (c.Ast * len(args))(*[self(a) for a in args])))
-        if self.abstract and term.op in ("mul", "udiv", "urem", "sdiv", "srem"):
+        if self.abstract and term.op in PRODUCTS:
             asts = [self(args[0], width), self(args[1], width)]
             return self._apply(f"{term.op}.{width}", (width, width), width, asts)
         operand = term.data if term.width == 0 else width
@@ -196,13 +207,21 @@ class Statistics:
 
 @dataclass(slots=True)
 class Solver:
-    """An incremental stack of assertions."""
+    """An incremental stack of assertions.
 
-    translator: Translator = field(default_factory=Translator)
+    Products and quotients of unknowns are uninterpreted at first. Where that leaves something possible, the model is
+    tried with real ones, then the question is asked over the integers, and only then bit by bit. ``exact`` False
+    stops after the first of these: then a Sat may not be one.
+    """
+
+    translator: Translator = field(default_factory=lambda: Translator(abstract=True))
     resources: int = DEFAULT_RESOURCES
     statistics: Statistics = field(default_factory=Statistics)
+    exact: bool = True
     depth: int = 0
     _solver: Any = None
+    _stack: list[Bool] = field(default_factory=list)
+    _marks: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._solver = z3.SolverFor("QF_UFBV", ctx=self.translator.context)
@@ -211,16 +230,24 @@ class Solver:
 
     def push(self) -> None:
         self._solver.push()
+        self._marks.append(len(self._stack))
         self.depth += 1
 
     def pop(self, levels: int = 1) -> None:
         if levels:
             self._solver.pop(levels)
+            del self._stack[self._marks[-levels] :]
+            del self._marks[-levels:]
             self.depth -= levels
 
     def add(self, condition: Bool) -> None:
         if condition is not True:
+            self._stack.append(condition)
             c.Z3_solver_assert(self._solver.ctx.ref(), self._solver.solver, self.translator(condition))
+
+    def add_all(self, conditions: Iterable[Bool]) -> None:
+        for condition in conditions:
+            self.add(condition)
 
     def check(self, *conditions: Bool) -> Answer:
         """Satisfiability of the stack together with ``conditions``."""
@@ -228,23 +255,42 @@ class Solver:
             if condition is False:
                 return Unsat((place,))
         start = process_time()
-        ctx, solver = self._solver.ctx.ref(), self._solver.solver
-        asked = [self.translator(condition) for condition in conditions if condition is not True]
-        answer: Answer
-        match c.Z3_solver_check_assumptions(ctx, solver, len(asked), (c.Ast * len(asked))(*asked)):
-            case -1:
-                answer = Unsat(self._core(conditions) if len(conditions) > 1 else ())
-            case 1:
-                model = c.Z3_solver_get_model(ctx, solver)
-                c.Z3_model_inc_ref(ctx, model)
-                answer = Sat(model, self.translator)
-            case _:
-                answer = Unsure(str(c.Z3_solver_get_reason_unknown(ctx, solver)))
+        answer = self._ask(self._solver, self.translator, conditions)
+        if self.exact and not isinstance(answer, Unsat):
+            answer = self._exactly(answer, conditions)
         spent = process_time() - start
         self.statistics.queries += 1
         self.statistics.seconds += spent
         self.statistics.slowest_seconds = max(self.statistics.slowest_seconds, spent)
         return answer
+
+    def _ask(self, solver: Any, translator: Translator, conditions: tuple[Bool, ...]) -> Answer:
+        ctx = solver.ctx.ref()
+        asked = [translator(condition) for condition in conditions if condition is not True]
+        match c.Z3_solver_check_assumptions(ctx, solver.solver, len(asked), (c.Ast * len(asked))(*asked)):
+            case -1:
+                return Unsat(self._core(conditions) if len(conditions) > 1 and solver is self._solver else ())
+            case 1:
+                model = c.Z3_solver_get_model(ctx, solver.solver)
+                c.Z3_model_inc_ref(ctx, model)
+                return Sat(model, translator)
+        return Unsure(str(c.Z3_solver_get_reason_unknown(ctx, solver.solver)))
+
+    def _exactly(self, answer: Answer, conditions: tuple[Bool, ...]) -> Answer:
+        """The answer where products and quotients are what they are."""
+        translator = self.translator
+        if not any(translator.products(each) for each in (*self._stack, *conditions)):
+            return answer
+        if isinstance(answer, Sat) and all(answer.value(each) for each in (*self._stack, *conditions)):
+            return answer
+        if any(translator.products(each) for each in conditions) and impossible(self._stack, conditions):
+            return Unsat()
+        bits = Translator()
+        solver = z3.SolverFor("QF_UFBV", ctx=bits.context)
+        solver.set("rlimit", self.resources)
+        for each in self._stack:
+            c.Z3_solver_assert(solver.ctx.ref(), solver.solver, bits(each))
+        return self._ask(solver, bits, conditions)
 
     def _core(self, conditions: tuple[Bool, ...]) -> tuple[int, ...]:
         """Which of the conditions that were asked about the solver's refutation used."""
@@ -257,7 +303,3 @@ class Solver:
             place for place, condition in enumerate(conditions)
             if c.Z3_get_ast_id(ctx, self.translator(condition)) in used
         )  # fmt: skip
-
-    def add_all(self, conditions: Iterable[Bool]) -> None:
-        for condition in conditions:
-            self.add(condition)

@@ -16,7 +16,7 @@ from pytest_vigor.explore.order import reverse_postorder
 from pytest_vigor.explore.path import Condition, PathState
 from pytest_vigor.explore.vex_unmodelled import Unmodelled
 from pytest_vigor.ghost.facts import Facts
-from pytest_vigor.smt import Sat, Solver, Translator, Unsat
+from pytest_vigor.smt import Sat, Solver, Unsat
 from pytest_vigor.term import Bool, Term
 
 EXIT = 0x6FFF_0000_0000  #: where an entry point returns to
@@ -37,7 +37,7 @@ class Search:
     ) -> None:
         self.binary, self.facts = binary, facts
         self.lifter = Lifter(binary.code)
-        self.solver = Solver(Translator(abstract=True))
+        self.solver = Solver(exact=False)
         self.trivial_obligations = 0
         self.cpu_seconds, self._start = cpu_seconds, process_time()
         self._stack: list[tuple[Condition, int]] = []

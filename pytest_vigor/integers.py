@@ -1,0 +1,210 @@
+"""Questions about sums, products and remainders, asked over the integers.
+
+Bit by bit, ones' complement sums and token buckets are beyond a solver; over the integers they are linear, or nearly
+so. Each bit-vector term is given its exact value as an integer, with a fresh quotient wherever it may wrap or is cut.
+What has no such reading is left out of what is assumed, so only "this cannot be" is ever an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import z3
+
+from pytest_vigor import term as t
+from pytest_vigor.term import Bool, Term
+
+RESOURCES = 40_000_000
+
+
+class _NoReading(Exception):  # noqa: N818 - control flow
+    """A term that has no integer reading here."""
+
+
+class Integers:
+    """One question: terms as integers, with what ties their parts together."""
+
+    def __init__(self) -> None:
+        self._memo: dict[int, Any] = {}
+        self.ties: list[Any] = []
+        self._fresh = 0
+        self._products: list[tuple[Any, Any, Any]] = []
+        self._cuts: dict[tuple[int, int], tuple[Any, Any]] = {}
+
+    def _new(self, low: int, high: int) -> Any:
+        self._fresh += 1
+        value = z3.Int(f"q{self._fresh}")
+        self.ties += [value >= low, value <= high]
+        return value
+
+    def number(self, value: Any) -> Any:
+        """The unsigned value of a bit-vector term."""
+        if isinstance(value, int):
+            return z3.IntVal(value)
+        if value.uid not in self._memo:
+            self._memo[value.uid] = self._number(value)
+        return self._memo[value.uid]
+
+    def _leaf(self, term: Term) -> Any:
+        value = z3.Int(f"t{term.uid}")
+        self.ties += [value >= term.lo, value <= term.hi]
+        return value
+
+    def _wrapped(self, term: Term, exact: Any, low: int, high: int) -> Any:
+        """A value modulo the term's width, of which the exact one lies between bounds."""
+        modulus = 1 << term.width
+        if low >= 0 and high < modulus:
+            return exact
+        out = self._leaf(term)
+        self.ties.append(exact == out + modulus * self._new(low // modulus, high // modulus))
+        return out
+
+    def _number(self, term: Term) -> Any:
+        args = term.args
+        match term.op:
+            case "var" | "app" | "undefined":
+                return self._leaf(term)
+            case "add":
+                const, coeffs = term.data
+                const = t.signed(const, term.width)
+                exact, low, high = z3.IntVal(const), const, const
+                for atom, coeff in zip(args, coeffs, strict=True):
+                    factor = t.signed(coeff, term.width)
+                    reach = factor * atom.lo, factor * atom.hi
+                    exact, low, high = exact + factor * self.number(atom), low + min(reach), high + max(reach)
+                return self._wrapped(term, exact, low, high)
+            case "shl" if isinstance(args[1], int):
+                factor = 1 << args[1]
+                return self._wrapped(term, self.number(args[0]) * factor, 0, args[0].hi * factor)
+            case "zext":
+                return self.number(args[0])
+            case "concat":
+                exact, position = z3.IntVal(0), term.width
+                for width, part in zip(term.data, args, strict=True):
+                    position -= width
+                    exact = exact + self.number(part) * (1 << position)
+                return exact
+            case "extract":
+                high, low = term.data
+                return self._cut(self._cut(args[0], high + 1)[1], low)[0]
+            case "ite":
+                return z3.If(self.truth(args[0]), self.number(args[1]), self.number(args[2]))
+            case "mul":
+                a, b = args
+                return self._wrapped(term, self._product(self.number(a), self.number(b)), a.lo * b.lo, a.hi * b.hi)
+            case "udiv" | "urem":
+                return self._divided(term)
+        raise _NoReading
+
+    def _cut(self, value: Any, place: int) -> tuple[Any, Any]:
+        """What is above and what is below a bit of a term, or of a part that was cut before."""
+        if isinstance(value, Term):
+            number, high = self.number(value), value.hi
+        else:
+            number, high = value
+        if place == 0:
+            return number, (z3.IntVal(0), 0)
+        if high >> place == 0:
+            return z3.IntVal(0), (number, high)
+        key = (number.get_id(), place)
+        if key not in self._cuts:
+            above, below = self._new(0, high >> place), self._new(0, (1 << place) - 1)
+            self.ties.append(number == above * (1 << place) + below)
+            self._cuts[key] = (above, (below, (1 << place) - 1))
+        return self._cuts[key]
+
+    def _product(self, a: Any, b: Any) -> Any:
+        """The product of two unknowns as an unknown of its own: it grows with either factor."""
+        if z3.is_int_value(a) or z3.is_int_value(b):
+            return a * b
+        for x, y, known in self._products:
+            if {x.get_id(), y.get_id()} == {a.get_id(), b.get_id()}:
+                return known
+        self._fresh += 1
+        out = z3.Int(f"p{self._fresh}")
+        self.ties += [out >= 0, z3.Implies(b >= 1, out >= a), z3.Implies(a >= 1, out >= b)]
+        self.ties += [z3.Implies(z3.Or(a == 0, b == 0), out == 0)]
+        for x, y, other in self._products:
+            for mine, shared in ((a, b), (b, a)):
+                for theirs, same in ((x, y), (y, x)):
+                    if shared.get_id() == same.get_id():
+                        self.ties += [
+                            z3.Implies(mine < theirs, out + shared <= other),
+                            z3.Implies(theirs < mine, other + shared <= out),
+                            z3.Implies(mine == theirs, out == other),
+                        ]
+        self._products.append((a, b, out))
+        return out
+
+    def _divided(self, term: Term) -> Any:
+        a, b = self.number(term.args[0]), self.number(term.args[1])
+        pair = t.app("quotient", term.width, (term.width, term.args[0]), (term.width, term.args[1]))
+        if pair.uid not in self._memo:
+            ones = t.mask(term.width)
+            quotient, rest = self._new(0, ones), self._new(0, t.bounds(term.args[0])[1])
+            divided = z3.And(a == self._product(quotient, b) + rest, rest < b, quotient <= a)
+            self.ties.append(z3.If(b == 0, z3.And(quotient == ones, rest == a), divided))
+            self._memo[pair.uid] = (quotient, rest)
+        return self._memo[pair.uid][term.op == "urem"]
+
+    def truth(self, condition: Bool) -> Any:
+        """A condition over the integers."""
+        if isinstance(condition, bool):
+            return z3.BoolVal(condition)
+        args = condition.args
+        match condition.op:
+            case "eq":
+                return self.number(args[0]) == self.number(args[1])
+            case "ult":
+                return self.number(args[0]) < self.number(args[1])
+            case "ule":
+                return self.number(args[0]) <= self.number(args[1])
+            case "slt" | "sle":
+                a, b = self._signed(args[0], condition.data), self._signed(args[1], condition.data)
+                return a < b if condition.op == "slt" else a <= b
+            case "lnot":
+                return z3.Not(self.truth(args[0]))
+            case "land":
+                return z3.And(*[self.truth(a) for a in args])
+            case "lor":
+                return z3.Or(*[self.truth(a) for a in args])
+            case "iff":
+                return self.truth(args[0]) == self.truth(args[1])
+            case "ite":
+                return z3.If(self.truth(args[0]), self.truth(args[1]), self.truth(args[2]))
+            case "var" | "app":
+                return z3.Bool(f"b{condition.uid}")
+        raise _NoReading
+
+    def _signed(self, value: Any, width: int) -> Any:
+        if isinstance(value, int):
+            return z3.IntVal(t.signed(value, width))
+        if value.hi >> (width - 1) == 0:
+            return self.number(value)
+        number = self.number(value)
+        return z3.If(number >= 1 << (width - 1), number - (1 << width), number)
+
+
+def impossible(assumed: Iterable[Bool], asked: Iterable[Bool]) -> bool:
+    """Whether what is asked cannot be, for an arithmetic reason, where some conditions hold. False says nothing."""
+    integers = Integers()
+    solver = z3.SolverFor("LIA")
+    solver.set("rlimit", RESOURCES)
+    leaves: dict[int, Term] = {}
+    try:
+        for condition in asked:
+            solver.add(integers.truth(condition))
+            t.leaves(condition, leaves)
+    except _NoReading:
+        return False
+    for condition in assumed:
+        mentioned = t.leaves(condition)
+        if mentioned and all(uid in leaves for uid in mentioned):
+            tied = len(integers.ties)
+            try:
+                solver.add(integers.truth(condition))
+            except _NoReading:
+                del integers.ties[tied:]
+    solver.add(*integers.ties)
+    return bool(solver.check() == z3.unsat)
