@@ -19,6 +19,7 @@ ASSUMPTIONS = (
     Assumption("TIME_MONOTONIC", "now is not negative and never before the time of an earlier call"),
     Assumption("ONE_THREAD", "one call into the NF ends before the next begins"),
     Assumption("CONTRACTS_HOLD", "libVig's functions do what their contracts say"),
+    Assumption("HEADER_MATCHES", "the binary was compiled with the header that describes its configuration and state"),
     Assumption("LOADED_AS_READ", "the dynamic loader maps and relocates the binary as the ELF file says"),
     Assumption("ABI_EXTENSION", "callers extend arguments that are narrower than 32 bits, as gcc and clang do"),
     Assumption("BOOLS_ARE_BOOLS", "a C bool in the configuration holds 0 or 1"),

@@ -161,9 +161,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
         return pyfuncitem.obj(step=step, **arguments)
 
     claim = claim_of(pyfuncitem.name, inspect.getdoc(pyfuncitem.obj))
+    explored = checker.explore(nf)
     started = monotonic()
     verdict = checker.verdict(nf, function, claim)
-    explored = checker.explore(nf)
     subject = explored.subject
     record = {
         "nf": nf.name,
