@@ -377,7 +377,8 @@ class Judging:
             pass
         except Beyond:
             if self.possible():
-                return Unknown(self.path.reason or "a path ended before the NF returned", "", self.path.where)
+                reason = self.path.reason or "a path ended before the NF returned"
+                return Unknown(reason, "see docs/unknown.md", self.path.where)
         except AssertionError as error:
             if self.broken is not None:
                 if self.broken.model is None:
