@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from pytest_vigor import term
 from pytest_vigor.explore import vectors
-from pytest_vigor.explore.vex_division import as_quotient, as_remainder
+from pytest_vigor.explore.vex_division import as_multiple, as_quotient, as_remainder, as_signed_quotient
 from pytest_vigor.explore.vex_unmodelled import Unmodelled
 from pytest_vigor.term import Bool, Term, Value, mask
 
@@ -30,7 +30,7 @@ def _add(width: int) -> Operation:
     def operation(a: Value, b: Value) -> Value:
         if type(a) is int and type(b) is int:
             return (a + b) & limit
-        return as_remainder(width, add(width, a, b))
+        return as_signed_quotient(width, as_remainder(width, add(width, a, b)))
 
     return operation
 
@@ -41,7 +41,7 @@ def _sub(width: int) -> Operation:
     def operation(a: Value, b: Value) -> Value:
         if type(a) is int and type(b) is int:
             return (a - b) & limit
-        return as_remainder(width, sub(width, a, b))
+        return as_signed_quotient(width, as_remainder(width, sub(width, a, b)))
 
     return operation
 
@@ -58,6 +58,28 @@ def _high_half(width: int, a: Value) -> Value:
 def _shift(width: int, rule: Callable[[int, Value, Value], Value], a: Value, amount: Value) -> Value:
     # The amount has 8 bits, the value may have more; VEX masks amounts before it shifts.
     return rule(width, a, amount if type(amount) is int or width == 8 else term.zext(amount, 8, width))
+
+
+def _sar(width: int, a: Value, amount: Value) -> Value:
+    if type(a) is Term and a.op == "sext" and type(amount) is int:
+        inner = a.args[0]
+        return term.sext(term.ashr(inner.width, inner, amount), inner.width, width)
+    return _shift(width, term.ashr, a, amount)
+
+
+def _and(width: int) -> Operation:
+    band = term.band
+
+    def operation(a: Value, b: Value) -> Value:
+        if type(a) is int:
+            a, b = b, a
+        if type(a) is Term and type(b) is int:
+            multiple = as_multiple(width, a, b)
+            if multiple is not None:
+                return multiple
+        return band(width, a, b)
+
+    return operation
 
 
 def _shr(width: int, a: Value, amount: Value) -> Value:
@@ -132,12 +154,31 @@ def _join(width: int, high: Value, low: Value) -> Value:
     return term.concat([(width, high), (width, low)])
 
 
-def _low(width: int, out: int, a: Value) -> Value:
+def low(width: int, out: int, a: Value) -> Value:
+    """The low ``out`` bits; of a sum or product that is a narrower one, which ``term.extract`` may cut to pieces."""
     if type(a) is int:
         return a & mask(out)
-    if a.op == "shl" and type(a.args[1]) is int:  # type: ignore[union-attr]
-        # A product stays one, where term.extract cuts it into pieces: lea computes 8*q - q in 64 bits to use 32.
-        return term.shl(out, _low(width, out, a.args[0]), a.args[1])  # type: ignore[union-attr]
+    smaller = _smaller(width, out, a)
+    if type(smaller) is Term and smaller.op == "add":
+        return as_signed_quotient(out, as_remainder(out, smaller))
+    return smaller
+
+
+def _smaller(width: int, out: int, a: Value) -> Value:
+    if type(a) is int:
+        return a & mask(out)
+    assert isinstance(a, Term)
+    if a.op == "add":
+        const, coeffs = a.data
+        total: Value = const & mask(out)
+        for atom, coeff in zip(a.args, coeffs, strict=True):
+            total = term.add(out, total, term.scale(out, _smaller(width, out, atom), coeff & mask(out)))
+        return total
+    if a.op == "shl" and type(a.args[1]) is int:
+        return term.shl(out, _smaller(width, out, a.args[0]), a.args[1])
+    if a.op == "zext":
+        inner = a.args[0]
+        return _smaller(inner.width, out, inner) if inner.width > out else term.zext(inner, inner.width, out)
     return term.extract(a, width, out - 1, 0)
 
 
@@ -174,19 +215,19 @@ def _scalar() -> dict[str, Operation]:
     table: dict[str, Operation] = {}
     for w in _WIDTHS:
         table[f"Add{w}"], table[f"Sub{w}"], table[f"Not{w}"] = _add(w), _sub(w), partial(term.bnot, w)
-        table[f"And{w}"], table[f"Or{w}"], table[f"Xor{w}"] = (partial(r, w) for r in (term.band, term.bor, term.bxor))
+        table[f"And{w}"], table[f"Or{w}"], table[f"Xor{w}"] = _and(w), partial(term.bor, w), partial(term.bxor, w)
         table[f"Shl{w}"], table[f"Shr{w}"] = partial(_shift, w, term.shl), partial(_shr, w)
         table[f"CmpEQ{w}"] = partial(term.eq, w)
         table[f"CmpNE{w}"] = table[f"CasCmpNE{w}"] = partial(term.ne, w)
         table[f"MullU{w}"] = partial(_multiply_wide, w, term.zext)
         table[f"MullS{w}"] = partial(_multiply_wide, w, term.sext)
         if w > 8:
-            table[f"Mul{w}"], table[f"Sar{w}"] = partial(term.mul, w), partial(_shift, w, term.ashr)
+            table[f"Mul{w}"], table[f"Sar{w}"] = partial(term.mul, w), partial(_sar, w)
             table[f"{w}HIto{w // 2}"], table[f"{w // 2}HLto{w}"] = partial(_high_half, w), partial(_join, w // 2)
         for out in _WIDTHS:
             if out > w:
                 table[f"{w}Uto{out}"], table[f"{w}Sto{out}"] = partial(_wider, w, out), partial(_sext_to, w, out)
-                table[f"{out}to{w}"] = partial(_low, out, w)
+                table[f"{out}to{w}"] = partial(low, out, w)
     for w in (32, 64):
         table[f"CmpLT{w}U"], table[f"CmpLE{w}U"] = partial(_less, w, term.ult), partial(_less, w, term.ule)
         table[f"CmpLT{w}S"], table[f"CmpLE{w}S"] = partial(_less, w, term.slt), partial(_less, w, term.sle)
@@ -194,7 +235,7 @@ def _scalar() -> dict[str, Operation]:
     table["Clz64"], table["Ctz64"] = partial(_count_leading, 64), partial(_count_trailing, 64)
     table["1Uto8"], table["1Uto64"], table["64to1"] = partial(_bit_of, 8), partial(_bit_of, 64), partial(_truth_of, 64)
     table["128HIto64"], table["64HLto128"] = partial(_high_half, 128), partial(_join, 64)
-    table["128to64"] = partial(_low, 128, 64)
+    table["128to64"] = partial(low, 128, 64)
     return table
 
 

@@ -30,13 +30,15 @@ def _floor(value: Value, width: int) -> tuple[Value, int]:
     divisor = 1
     while type(value) is Term:
         inner = value.args[0] if value.op == "zext" else value
-        if inner.op == "extract" and inner.data[0] == inner.args[0].width - 1 and inner.args[0].hi <= mask(width):
-            divisor <<= inner.data[1]
+        if inner.op == "extract" and inner.data[1] > 0 and inner.data[0] < width:
+            source, (high, low) = inner.args[0], inner.data
+            divisor <<= low
+            value = term.zext(term.extract(source, source.width, high, 0), high + 1, width)
         elif inner.op == "udiv" and type(inner.args[1]) is int and inner.args[1]:
             divisor *= inner.args[1]
+            value = _resize(inner.args[0], width)
         else:
             break
-        value = _resize(inner.args[0], width)
     return value, divisor
 
 
@@ -136,14 +138,22 @@ def _exact_divisor(magic: int, shift: int, largest: int) -> int | None:
     return divisor if divisor > 1 and largest * excess < 1 << shift else None
 
 
+def _shifted(value: Term) -> tuple[Term, int] | None:
+    """``(x, n)`` for ``x >> n``: an extract that leaves out nothing above it."""
+    if value.op != "extract" or value.args[0].hi > mask(value.data[0] + 1):
+        return None
+    return value.args[0], value.data[1]
+
+
 def as_quotient(width: int, value: Value) -> Value:
     """A value just shifted right, as a quotient if it is a multiplication by a magic constant; otherwise unchanged."""
     inner = value.args[0] if type(value) is Term and value.op == "zext" else value
     if type(inner) is not Term:
         return value
-    if inner.op == "udiv" or inner.op != "extract" or inner.data[0] != inner.args[0].width - 1:
+    parts = _shifted(inner)
+    if parts is None:
         return value
-    source, shift = inner.args[0], inner.data[1]
+    source, shift = parts
     if source.op == "udiv" and type(source.args[1]) is int and source.args[1] << shift <= mask(source.width):
         found: Value = quotient(source.width, source.args[0], source.args[1] << shift)
         return _resize(found, width)
@@ -173,10 +183,10 @@ def _averaged(source: Term) -> tuple[tuple[int, Term] | None, int]:
         whole = half.args[0] if half.op == "zext" else half
         if whole.op != "extract" or whole.data != (whole.args[0].width - 1, 1):
             continue
-        piece = t.args[0] if t.op == "zext" else t
-        if piece.op != "extract" or piece.data[0] != piece.args[0].width - 1:
+        parts = _shifted(t.args[0] if t.op == "zext" else t)
+        if parts is None:
             continue
-        product, shift = piece.args[0], piece.data[1]
+        product, shift = parts
         scaled = _single(product)
         if scaled is None or scaled[0] >> shift:
             continue
@@ -187,6 +197,75 @@ def _averaged(source: Term) -> tuple[tuple[int, Term] | None, int]:
         if whole.args[0] is term.sub(width, _resize(x, width), _resize(t, width)):
             return ((1 << shift) + magic, x), shift + 1
     return None, 0
+
+
+def as_multiple(width: int, a: Value, keep: int) -> Value | None:
+    """``a`` with its low bits cleared by the mask ``keep``, if that is a multiple of a quotient: ``2 * (x / 6)``."""
+    zeros = (keep & -keep).bit_length() - 1
+    if zeros <= 0 or keep != mask(width) >> zeros << zeros:
+        return None
+    found = as_quotient(width, term.lshr(width, a, zeros))
+    inner = found.args[0] if type(found) is Term and found.op == "zext" else found
+    return term.shl(width, found, zeros) if type(inner) is Term and inner.op == "udiv" else None
+
+
+def as_signed_quotient(width: int, value: Value) -> Value:
+    """``((M*x) >> s) - (x >> 31)``, or with the product's sign bit added, as a quotient; otherwise unchanged.
+
+    Rounding toward zero is floor(M*x / 2^s) plus one for a negative x. That is exact for n-bit x if e > 0 and
+    2^(n-1)*e <= 2^s, by the same argument on -x.
+    """
+    if type(value) is not Term or value.op != "add" or value.data[0] or len(value.args) != 2:
+        return value
+    coeffs = value.data[1]
+    for i in (0, 1):
+        shifted, sign = value.args[i], value.args[1 - i]
+        if coeffs[i] != 1:
+            continue
+        high = shifted.args[0] if shifted.op == "sext" else shifted
+        if high.op != "extract" or high.data[0] != high.args[0].width - 1:
+            continue
+        source, shift = high.args[0], high.data[1]
+        scaled = _signed_product(source)
+        if scaled is None:
+            continue
+        magic, x, more = scaled
+        n, coeff = x.width, coeffs[1 - i]
+        negative, top = term.extract(x, n, n - 1, n - 1), source.width - 1
+        also = term.extract(source, top + 1, top, top)
+        one_less = coeff == mask(width) and sign is term.sext(negative, 1, width)
+        one_more = coeff == 1 and sign in (term.zext(negative, 1, width), term.zext(also, 1, width))
+        divisor = _exact_divisor(magic, shift + more, (1 << (n - 1)) - 1)
+        if not (one_less or one_more) or divisor is None or divisor >> (n - 1):
+            continue
+        excess = magic * divisor - (1 << (shift + more))
+        if excess > 0 and excess << (n - 1) <= 1 << (shift + more):
+            return term.sext(term.sdiv(n, x, divisor), n, width)
+    return value
+
+
+def _signed_product(source: Term) -> tuple[int, Term, int] | None:
+    """``(M, x, n)`` for a term that is floor(M*x / 2^n) for a signed x and a positive M."""
+    if source.op != "add" or source.data[0]:
+        return None
+    atoms, coeffs = source.args, source.data[1]
+    if len(coeffs) == 1 and atoms[0].op == "sext":
+        x = atoms[0].args[0]
+        fits = coeffs[0] << x.width <= 1 << source.width  # no wrap, and the constant is meant as positive
+        return (coeffs[0], x, 0) if fits else None
+    if coeffs != (1, 1):
+        return None
+    for x, t in (atoms, atoms[::-1]):  # a constant that is negative as a number: x is added
+        n = source.width
+        if t.op != "extract" or t.data != (2 * n - 1, n) or t.args[0].op != "add":
+            continue
+        product = t.args[0]
+        wide = term.sext(x, n, 2 * n)
+        if product.data[0] == 0 and len(product.args) == 1 and product.args[0] is wide:
+            magic = term.signed(product.data[1][0], 2 * n) + (1 << n)
+            if 0 < magic < 1 << n:
+                return magic, x, n
+    return None
 
 
 def as_remainder(width: int, value: Value) -> Value:
@@ -201,9 +280,10 @@ def as_remainder(width: int, value: Value) -> Value:
         if coeffs[i] != 1:
             continue
         divisor = -coeffs[1 - i] & mask(width)
-        inner = q.args[0] if q.op == "zext" else q
+        inner = q.args[0] if q.op in ("zext", "sext") else q
         if inner.op == "udiv" and inner.args[1] == divisor:
-            dividend = inner.args[0]
-            if term.zext(dividend, inner.width, width) is x:
+            if term.zext(inner.args[0], inner.width, width) is x:
                 return _remainder(width, x, divisor)
+        elif inner.op == "sdiv" and inner.args[1] == divisor and term.sext(inner.args[0], inner.width, width) is x:
+            return term.sext(term.srem(inner.width, inner.args[0], divisor), inner.width, width)
     return value

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytest_vigor import term
+from pytest_vigor.explore import ops
 from pytest_vigor.explore.block import Branch, Cursor, Jump, Leave, Memory, Split, Step
 from pytest_vigor.explore.vex_division import divide_signed, divide_unsigned, fits_signed, fits_unsigned
 from pytest_vigor.explore.vex_flag_kinds import known
@@ -50,7 +51,12 @@ def get(out: int, at: Place) -> Step:
 
         def step(t: list[Any], s: list[Any], m: Memory) -> Leave | None:
             value = s[slot]
-            t[out] = value >> low & limit if type(value) is int else term.extract(value, total, high, low)
+            if type(value) is int:
+                t[out] = value >> low & limit
+            elif low:
+                t[out] = term.extract(value, total, high, low)
+            else:
+                t[out] = ops.low(total, high + 1, value)
             return None
 
     return step

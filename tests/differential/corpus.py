@@ -101,6 +101,7 @@ class Piece:
 
 
 _ENDS = frozenset((x86.X86_GRP_JUMP, x86.X86_GRP_CALL, x86.X86_GRP_RET, x86.X86_GRP_INT))
+_LONGEST = 12  # instructions: the longer, the more likely is a pointer that comes from nowhere
 _FAMILIES = ("a", "c", "d", "b", "sp", "bp", "si", "di")
 
 
@@ -114,7 +115,7 @@ def _general(name: str) -> int | None:
 
 
 def pieces(image: Image) -> Iterator[Piece]:
-    """The straight-line pieces of an image's functions, without what ends them."""
+    """The straight-line pieces of an image's functions, not too long, without what ends them."""
     disassembler = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     disassembler.detail = True
     for function, (start, stop) in image.functions.items():
@@ -126,7 +127,7 @@ def pieces(image: Image) -> Iterator[Piece]:
         }
         current: list[capstone.CsInsn] = []
         for instruction in instructions:
-            if current and instruction.address in targets:
+            if len(current) == _LONGEST or (current and instruction.address in targets):
                 yield _piece(f"{image.name} {function}", current)
                 current = []
             if _ENDS & set(instruction.groups) or b"\x64" in instruction.bytes[:2]:  # fs: is not ours to read

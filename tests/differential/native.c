@@ -88,6 +88,25 @@ static void put(const void *from, size_t size_bytes) {
   fwrite(from, 1, size_bytes, stdout);
 }
 
+static void protect(const struct region *region, bool patching) {
+  int access = region->writable || patching ? PROT_READ | PROT_WRITE | PROT_EXEC : PROT_READ | PROT_EXEC;
+  if (mprotect((void *)region->address, region->size_bytes, access) != 0) {
+    perror("mprotect");
+    exit(2);
+  }
+}
+
+/* Replaces the bytes at an address in one of the regions. */
+static void patch(const struct region *regions, uint64_t count, uint64_t address, const uint8_t *bytes, size_t size) {
+  for (uint64_t r = 0; r < count; r++) {
+    if (address - regions[r].address < regions[r].size_bytes) {
+      protect(&regions[r], true);
+      memcpy((void *)address, bytes, size);
+      protect(&regions[r], false);
+    }
+  }
+}
+
 static uint64_t run(uint64_t at) {
   const struct itimerval limit = {{0, 0}, {2, 0}}, none = {{0, 0}, {0, 0}};
   int ended = sigsetjmp(back, 1);
@@ -143,17 +162,18 @@ int main(void) {
       return 2;
     }
     memcpy(mapped, region->original, region->size_bytes);
+    protect(region, false);
   }
 
   uint64_t job_count = get_number();
   for (uint64_t j = 0; j < job_count; j++) {
     uint64_t start = get_number(), stop = get_number(), states = get_number();
-    uint8_t kept[5];
+    uint8_t kept[5], jump[5] = {0xe9};
     if (stop != 0) {
-      int32_t distance = (int32_t)((int64_t)(uintptr_t)leave - (int64_t)(stop + sizeof(kept)));
+      int32_t distance = (int32_t)((int64_t)(uintptr_t)leave - (int64_t)(stop + sizeof(jump)));
+      memcpy(&jump[1], &distance, sizeof(distance));
       memcpy(kept, (void *)stop, sizeof(kept));
-      *(uint8_t *)stop = 0xe9; /* jmp */
-      memcpy((void *)(stop + 1), &distance, sizeof(distance));
+      patch(regions, region_count, stop, jump, sizeof(jump));
     }
     for (uint64_t s = 0; s < states; s++) {
       get(&state, sizeof(state));
@@ -179,7 +199,7 @@ int main(void) {
       report_changes(regions, region_count);
     }
     if (stop != 0) {
-      memcpy((void *)stop, kept, sizeof(kept));
+      patch(regions, region_count, stop, kept, sizeof(kept));
     }
   }
   return fflush(stdout) == 0 ? 0 : 1;

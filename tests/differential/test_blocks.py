@@ -11,8 +11,8 @@ from pytest_vigor.explore.vex_unmodelled import Unmodelled
 
 from . import corpus, machine, native, trials
 
-_PIECES = 1200
-_TRIALS = 30
+_PIECES = 1500
+_TRIALS = 25
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def tally(runner: Path, tmp_path_factory: pytest.TempPathFactory) -> trials.Tall
     regions = [*(region for image in images for region in image.regions), *trials.memory(chance)]
     jobs = []
     for piece in chosen:
-        states = [trials.state(chance, piece.pointers, piece.indices) for _ in range(_TRIALS)]
+        states = [trials.state(chance, piece.pointers, piece.indices, others=0.25) for _ in range(_TRIALS)]
         jobs.append(native.Job(piece.start, piece.stop, states))
     wanted = native.run(runner, regions, jobs)
     memory = machine.FlatMemory(regions)
@@ -49,7 +49,7 @@ def tally(runner: Path, tmp_path_factory: pytest.TempPathFactory) -> trials.Tall
 def test_compiled_code_does_what_it_does_on_the_processor(tally: trials.Tally) -> None:
     assert not tally.wrong, tally.report()
     assert tally.trials > 10_000
-    assert tally.faults < tally.trials / 3, "most trials must come to their end to show something"
+    assert len(tally.finished) > 0.9 * len(tally.subjects), "only a trial that comes to its end shows something"
 
 
 def test_all_of_it_is_modelled(tally: trials.Tally) -> None:

@@ -13,7 +13,7 @@ from . import corpus, generate, machine, native, trials
 
 _SEEDS = (1, 2)
 _FUNCTIONS = 20
-_BLOCKS = 3000  # to run of each function: the shorter it is, the more trials
+_BLOCKS = 1500  # to run of each function: the shorter it is, the more trials
 _POINTER = 1  # rcx, the fourth argument
 
 
@@ -42,7 +42,7 @@ def tally(runner: Path, tmp_path_factory: pytest.TempPathFactory) -> trials.Tall
     for _, start in calls:
         states = [_arguments(chance) for _ in range(3)]
         longest = max(machine.cost(lifter, memory, start, state) for state in states)
-        count = min(max(_BLOCKS // longest, 25), 400)
+        count = min(max(_BLOCKS // longest, 20), 300)
         jobs.append(native.Job(start, None, [*states, *(_arguments(chance) for _ in range(count))]))
     wanted = native.run(runner, regions, jobs)
     tally = trials.Tally()

@@ -85,17 +85,24 @@ def vectors(seed: int) -> bytes:
     return b"".join(word.to_bytes(8, "little") for word in words)
 
 
+def _pointer(chance: random.Random) -> int:
+    return SCRATCH + SCRATCH_BYTES // 2 + 32 * chance.randrange(-96, 96)
+
+
 def state(
-    chance: random.Random, pointers: Iterable[int] = (6, 7), indices: Iterable[int] = (10,), flags: bool = True
+    chance: random.Random,
+    pointers: Iterable[int] = (6, 7),
+    indices: Iterable[int] = (10,),
+    flags: bool = True,
+    others: float = 0,
 ) -> State:
-    """A state whose ``pointers`` point into scratch memory, whose ``indices`` are small and whose stack is usable."""
-    general = [number(chance) for _ in range(16)]
+    """A state whose ``pointers`` point into scratch memory, whose ``indices`` are small and whose stack is usable.
+    The ``others`` point there, too, as often as that says."""
+    general = [_pointer(chance) if chance.random() < others else number(chance) for _ in range(16)]
     for i in indices:
         general[i] = chance.randrange(48)
     for i in pointers:
-        general[i] = SCRATCH + SCRATCH_BYTES // 2 + 32 * chance.randrange(-96, 96)
-        if chance.random() < 0.2:
-            general[i] += chance.randrange(32)
+        general[i] = _pointer(chance) + (chance.randrange(32) if chance.random() < 0.2 else 0)
     general[4] = STACK + STACK_BYTES // 2 + 16 * chance.randrange(-8, 8) + 8
     if 5 not in pointers:
         general[5] = STACK + STACK_BYTES // 2 + 0x400 + 16 * chance.randrange(8)
@@ -103,15 +110,18 @@ def state(
 
 
 def memory(chance: random.Random) -> list[Region]:
-    """Scratch memory and a stack: most of their words point into scratch memory, as a list's or a table's do."""
-    def words(count: int) -> bytes:
-        return b"".join(
-            (SCRATCH + SCRATCH_BYTES // 2 + 16 * chance.randrange(-64, 64) if chance.random() < 0.6 else number(chance))
-            .to_bytes(8, "little")
-            for _ in range(count)
-        )
+    """Scratch memory and a stack, of words that point into scratch memory, of pairs of small numbers, and of any."""
 
-    return [Region(SCRATCH, words(SCRATCH_BYTES // 8), True), Region(STACK, words(STACK_BYTES // 8), True)]
+    def word() -> int:
+        kind = chance.random()
+        if kind < 0.5:
+            return _pointer(chance)
+        return chance.randrange(48) << 32 | chance.randrange(48) if kind < 0.8 else number(chance)
+
+    def words(size_bytes: int) -> bytes:
+        return b"".join(word().to_bytes(8, "little") for _ in range(size_bytes // 8))
+
+    return [Region(SCRATCH, words(SCRATCH_BYTES), True), Region(STACK, words(STACK_BYTES), True)]
 
 
 @dataclass(slots=True)
@@ -121,6 +131,7 @@ class Tally:
     trials: int = 0
     faults: int = 0
     subjects: set[str] = field(default_factory=set)
+    finished: set[str] = field(default_factory=set)
     forms: set[str] = field(default_factory=set)
     unmodelled: dict[str, str] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
@@ -134,6 +145,7 @@ class Tally:
             if want.signal != have.signal and (want.signal, have.signal) != (_BUS_ERROR, _SEGMENTATION_FAULT):
                 self.wrong.append(f"{subject}: signal {have.signal} instead of {want.signal}\n  from {start}")
             return
+        self.finished.add(subject)
         same_flags = not (want.state.flags ^ have.state.flags) & ~undefined
         same_registers = want.state.general == have.state.general and want.state.vectors == have.state.vectors
         if same_flags and same_registers and want.memory == have.memory:
