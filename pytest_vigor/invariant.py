@@ -176,9 +176,11 @@ def _values(
 
         return Invariant(text, name, 0, claim, weaker)
 
+    # Without this much, a value that is too large could be taken for NF_DROP or NF_FLOOD.
+    narrow = guarded(f"every value in {name} has 16 bits", lambda _, v: t.ult(32, v, 1 << 16), None)
     for text, (limit, width) in limits.items():
         below = _below(32, limit, width)
-        weaker = None
+        weaker = narrow if text == b.DEVICE_COUNT else None
         for constant in reversed(constants):
             weaker = guarded(
                 f"every value in {name} is < {text} or {constant}",
@@ -230,7 +232,7 @@ def _compared(condition: Bool, found: dict[int, None], seen: set[int]) -> None:
             continue
         seen.add(term.uid)
         if term.op == "eq" and isinstance(term.args[1], int) and 1 < term.args[1] < 1 << 32:
-            if any(str(leaf.data).startswith("call") for leaf in t.leaves(term.args[0]).values()):
+            if any(str(leaf.data).startswith(("call", "argument.")) for leaf in t.leaves(term.args[0]).values()):
                 found[term.args[1]] = None
         stack.extend(term.args)
 
