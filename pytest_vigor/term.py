@@ -383,6 +383,15 @@ def sext(value: Value, width: int, to: int) -> Value:
         return ite(to, test, sext(yes, width, to), sext(no, width, to))  # type: ignore[no-any-return]
     if value.op == "sext":
         return sext(value.args[0], value.args[0].width, to)
+    if value.op == "add":
+        const, coeffs = signed(value.data[0], width), [signed(c, width) for c in value.data[1]]
+        reach = [sorted((c * a.lo, c * a.hi)) for a, c in zip(value.args, coeffs, strict=True)]
+        low, high = const + sum(each[0] for each in reach), const + sum(each[1] for each in reach)
+        if low >= -1 << width - 1 and high < 1 << width - 1:
+            total: Value = const & mask(to)  # it does not wrap, so it is the sum that a wider register makes
+            for atom, coeff in zip(value.args, coeffs, strict=True):
+                total = add(to, total, scale(to, zext(atom, width, to), coeff & mask(to)))
+            return total
     return _make("sext", to, (value,))
 
 

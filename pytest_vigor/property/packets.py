@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_vigor import term as t
-from pytest_vigor.frame import OFFSET_BITS, Frame
+from pytest_vigor.frame import OFFSET_BITS, Frame, Write
 from pytest_vigor.ghost.facts import Knowledge
 from pytest_vigor.number import Run, Truth, number, truth
 from pytest_vigor.packet import (
@@ -36,6 +36,16 @@ class Wildcard:
 
     offset: Value
     size_bytes: int
+
+
+def _without(frame: Frame, wildcards: tuple[Wildcard, ...]) -> Frame:
+    """The frame without those writes that only touch bytes that are left open anyway."""
+
+    def is_open(write: Write) -> bool:
+        distances = ((t.sub(OFFSET_BITS, write.offset, each.offset), each.size_bytes) for each in wildcards)
+        return any(isinstance(d, int) and d + write.size_bytes <= size for d, size in distances)
+
+    return replace(frame, writes=tuple(write for write in frame.writes if not is_open(write)))
 
 
 class Header:
@@ -208,18 +218,25 @@ class Packet:
         return truth(self.run, self.same(other)) if isinstance(other, Packet) else NotImplemented
 
     def same(self, other: Packet) -> Bool:
-        """Equality of lengths and of every byte that neither side leaves open. Decided at one arbitrary byte."""
+        """Equality of lengths and of every byte that neither side leaves open. Decided at the bytes that were written
+        where both packets come from one, else at one arbitrary byte."""
         lengths = t.eq(OFFSET_BITS, self.length_bits, other.length_bits)
         if self.frame == other.frame:
             return lengths
         wildcards = self.any_bytes + other.any_bytes
+        mine, theirs = _without(self.frame, wildcards), _without(other.frame, wildcards)
 
         def alike(at: Value) -> Bool:
             within = [
                 t.ult(OFFSET_BITS, t.sub(OFFSET_BITS, at, each.offset), each.size_bytes) for each in wildcards
             ]
             outside = t.ule(OFFSET_BITS, self.length_bits, at)
-            return t.lor(outside, *within, t.eq(8, self.frame.byte(at), other.frame.byte(at)))
+            return t.lor(outside, *within, t.eq(8, mine.byte(at), theirs.byte(at)))
+
+        if mine.symbol == theirs.symbol and mine.content == theirs.content:
+            written = [(w.offset, k) for w in (*mine.writes, *theirs.writes) for k in range(w.size_bytes)]
+            places = dict.fromkeys(t.add(OFFSET_BITS, offset, k) for offset, k in written)
+            return t.land(lengths, *(alike(at) for at in places))
 
         def extent() -> range:
             assert isinstance(self.length_bits, int)
