@@ -7,7 +7,8 @@ instead of bits of a flags word.
 from __future__ import annotations
 
 from pytest_vigor import term
-from pytest_vigor.explore.vex_flag_kinds import CARRY, Flags, Old, Pending, choice, flag, flags, flags_word
+from pytest_vigor.explore.vex_flag_kinds import CARRY, Flags, Old
+from pytest_vigor.explore.vex_flags import Pending, either, flag, flags, flags_word
 from pytest_vigor.explore.vex_unmodelled import Unmodelled
 from pytest_vigor.term import Bool, Value
 
@@ -46,10 +47,8 @@ def condition(cond: Value, cc_op: Value, dep1: Value, dep2: Value, old: Old) -> 
         raise Unmodelled("a condition code that is not constant")
     if type(cc_op) is int:
         return _condition(cond, flags(cc_op, dep1, dep2, old))
-    test, yes, no = choice(cc_op)
-    return term.ite(  # type: ignore[no-any-return]
-        0, test, condition(cond, yes, dep1, dep2, old), condition(cond, no, dep1, dep2, old)
-    )
+    test, yes, no = either(cc_op, dep1, dep2, old)
+    return term.ite(0, test, condition(cond, *yes), condition(cond, *no))  # type: ignore[no-any-return]
 
 
 def calculate_condition(cond: Value, cc_op: Value, dep1: Value, dep2: Value, old: Old) -> Value:

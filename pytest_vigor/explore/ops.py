@@ -136,10 +136,10 @@ def truth(value: Value, width: int) -> Bool:
     assert isinstance(value, Term)
     if value.op == "ite" and value.args[1:] == (1, 0):
         return value.args[0]  # type: ignore[no-any-return]
-    low = term.extract(value, width, 0, 0)
-    if type(low) is Term and low.op == "extract" and low.data[0] == low.args[0].width - 1:
-        return term.slt(low.args[0].width, low.args[0], 0)
-    return term.eq(1, low, 1)
+    lowest = term.extract(value, width, 0, 0)
+    if type(lowest) is Term and lowest.op == "extract" and lowest.data[0] == lowest.args[0].width - 1:
+        return term.slt(lowest.args[0].width, lowest.args[0], 0)
+    return term.ne(1, lowest, 0)
 
 
 # ---- joining and splitting ------------------------------------------------------------------------------------------

@@ -105,6 +105,8 @@ def _is_extended(wide: int, width: int, a: Value, low: Value) -> bool:
 def fits_unsigned(wide: int, width: int, bits: int, a: Value, b: Value) -> term.Bool:
     """Whether the quotient fits ``bits`` bits, for a divisor that is not zero: the dividend's top is below it."""
     top = term.extract(a, wide, wide - 1, bits)
+    if type(top) is int and top == 0:
+        return True
     return term.ult(wide - bits, top, term.extract(term.zext(b, width, wide), wide, wide - bits - 1, 0))
 
 

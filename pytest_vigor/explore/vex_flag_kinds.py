@@ -1,50 +1,42 @@
-"""What each kind of operation does to the six arithmetic flags, and the flags words built from that.
-
-The operations are numbered as VEX numbers them ("cc_op"); their arguments are what VEX stores of them.
-"""
+"""What each kind of operation does to the six arithmetic flags, from the arguments that VEX stores of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from pytest_vigor import term
-from pytest_vigor.explore.vex_unmodelled import Unmodelled
 from pytest_vigor.term import Bool, Term, Value
 
 #: Positions in the flags word.
 CARRY, PARITY, ADJUST, ZERO, SIGN, OVERFLOW = 0, 2, 4, 6, 7, 11
-_FLAG_METHODS = {
+#: The method for each position.
+METHODS = {
     CARRY: "carry", PARITY: "parity", ADJUST: "adjust", ZERO: "zero", SIGN: "sign", OVERFLOW: "overflow",
 }
 
 
 def _bit(value: Value, width: int, position: int) -> Bool:
-    return term.eq(1, term.extract(value, width, position, position), 1)
+    return term.ne(1, term.extract(value, width, position, position), 0)
 
 
 def _differ(a: Bool, b: Bool) -> Bool:
     return term.lnot(term.iff(a, b))
 
 
-class Pending:
-    """A flags word not worth computing yet: most are overwritten unread (VEX asks for one at every rotate)."""
+class Later(Protocol):
+    """A flags word that is not computed yet."""
 
-    __slots__ = ("depth", "thunk")
+    def flag(self, position: int) -> Bool: ...
 
-    def __init__(self, cc_op: Value, dep1: Value, dep2: Value, old: Value | Pending) -> None:
-        if type(old) is Pending and old.depth >= 8:  # a loop of rotates must not pile them up
-            old = known(old)
-        self.depth: int = old.depth + 1 if type(old) is Pending else 0
-        self.thunk = cc_op, dep1, dep2, old
+    def word(self) -> Value: ...
 
 
-Old: TypeAlias = "Value | Pending"
+Old: TypeAlias = "Value | Later"
 
 
 def known(old: Old) -> Value:
     """The flags word as a value."""
-    return flags_word(*old.thunk) if type(old) is Pending else old  # type: ignore[return-value]
+    return old if isinstance(old, int | Term) else old.word()
 
 
 def even_parity(width: int, value: Value) -> Bool:
@@ -71,9 +63,9 @@ class Flags:
 
     def older(self, position: int) -> Bool:
         """A flag from before the operation."""
-        if type(self.old) is Pending:
-            return flag(position, *self.old.thunk)
-        return _bit(self.old, 64, position)  # type: ignore[arg-type]
+        if isinstance(self.old, int | Term):
+            return _bit(self.old, 64, position)
+        return self.old.flag(position)
 
     def result(self) -> Value:
         return self.a
@@ -110,13 +102,13 @@ class Flags:
 
     def word(self) -> Value:
         """All six flags at their places in a 64-bit word."""
-        bits: dict[int, Bool] = {at: getattr(self, method)() for at, method in _FLAG_METHODS.items()}
+        bits: dict[int, Bool] = {at: getattr(self, method)() for at, method in METHODS.items()}
         parts: list[tuple[int, Value]] = [(64 - OVERFLOW - 1, 0)]
         parts += [(1, term.bit(bits[at]) if at in bits else 0) for at in range(OVERFLOW, -1, -1)]
         return term.concat(parts)
 
 
-class _Copy(Flags):
+class Copy(Flags):
     """The flags word itself is the first argument."""
 
     def __init__(self, width: int, dep1: Value, dep2: Value, old: Old) -> None:
@@ -141,7 +133,7 @@ class _Copy(Flags):
         return _bit(self.a, 64, OVERFLOW)
 
 
-class _Add(Flags):
+class Add(Flags):
     def old_carry(self) -> Value:
         return 0
 
@@ -163,7 +155,7 @@ class _Add(Flags):
         return term.land(term.iff(before, self.negative(self.addend())), _differ(before, self.sign()))
 
 
-class _AddWithCarry(_Add):
+class AddWithCarry(Add):
     # VEX stores the second argument exclusive-or the old carry, which is then its lowest bit's only use.
     def old_carry(self) -> Value:
         return term.bit(self.older(CARRY), self.width)
@@ -179,7 +171,7 @@ class _AddWithCarry(_Add):
         return term.ite(0, was, term.ule(self.width, result, self.a), term.ult(self.width, result, self.a))  # type: ignore[no-any-return]
 
 
-class _Subtract(Flags):
+class Subtract(Flags):
     def result(self) -> Value:
         return term.sub(self.width, self.a, self.b)
 
@@ -210,7 +202,7 @@ class _Subtract(Flags):
         return term.sle(self.width, self.a, self.b)
 
 
-class _SubtractWithBorrow(_Subtract):
+class SubtractWithBorrow(Subtract):
     def old_carry(self) -> Value:
         return term.bit(self.older(CARRY), self.width)
 
@@ -237,12 +229,12 @@ class _SubtractWithBorrow(_Subtract):
         return Flags.less_or_equal(self)
 
 
-class _Logic(Flags):
+class Logic(Flags):
     def less_or_equal(self) -> Bool:
         return term.sle(self.width, self.a, 0)
 
 
-class _Increment(Flags):
+class Increment(Flags):
     def carry(self) -> Bool:
         return self.older(CARRY)
 
@@ -253,7 +245,7 @@ class _Increment(Flags):
         return term.eq(self.width, self.a, 1 << (self.width - 1))
 
 
-class _Decrement(_Increment):
+class Decrement(Increment):
     def adjust(self) -> Bool:
         return term.eq(4, term.extract(self.a, self.width, 3, 0), 15)
 
@@ -261,7 +253,7 @@ class _Decrement(_Increment):
         return term.eq(self.width, self.a, (1 << (self.width - 1)) - 1)
 
 
-class _ShiftLeft(Flags):
+class ShiftLeft(Flags):
     # The second argument is the value shifted one place less.
     def carry(self) -> Bool:
         return self.negative(self.b)
@@ -270,12 +262,12 @@ class _ShiftLeft(Flags):
         return _differ(self.negative(self.a), self.negative(self.b))
 
 
-class _ShiftRight(_ShiftLeft):
+class ShiftRight(ShiftLeft):
     def carry(self) -> Bool:
         return _bit(self.b, self.width, 0)
 
 
-class _Rotate(Flags):
+class Rotate(Flags):
     def parity(self) -> Bool:
         return self.older(PARITY)
 
@@ -289,7 +281,7 @@ class _Rotate(Flags):
         return self.older(SIGN)
 
 
-class _RotateLeft(_Rotate):
+class RotateLeft(Rotate):
     def carry(self) -> Bool:
         return _bit(self.a, self.width, 0)
 
@@ -297,7 +289,7 @@ class _RotateLeft(_Rotate):
         return _differ(_bit(self.a, self.width, self.width - 1), _bit(self.a, self.width, 0))
 
 
-class _RotateRight(_Rotate):
+class RotateRight(Rotate):
     def carry(self) -> Bool:
         return _bit(self.a, self.width, self.width - 1)
 
@@ -305,7 +297,7 @@ class _RotateRight(_Rotate):
         return _differ(_bit(self.a, self.width, self.width - 1), _bit(self.a, self.width, self.width - 2))
 
 
-class _MultiplyUnsigned(Flags):
+class MultiplyUnsigned(Flags):
     def product(self) -> Value:
         wide = 2 * self.width
         return term.mul(wide, term.zext(self.a, self.width, wide), term.zext(self.b, self.width, wide))
@@ -320,7 +312,7 @@ class _MultiplyUnsigned(Flags):
         return self.carry()
 
 
-class _MultiplySigned(_MultiplyUnsigned):
+class MultiplySigned(MultiplyUnsigned):
     def product(self) -> Value:
         wide = 2 * self.width
         return term.mul(wide, term.sext(self.a, self.width, wide), term.sext(self.b, self.width, wide))
@@ -329,27 +321,27 @@ class _MultiplySigned(_MultiplyUnsigned):
         return term.ne(2 * self.width, self.product(), term.sext(self.result(), self.width, 2 * self.width))
 
 
-class _AndNot(Flags):
+class AndNot(Flags):
     def parity(self) -> Bool:
         return False
 
 
-class _LowestSet(_AndNot):
+class LowestSet(AndNot):
     def carry(self) -> Bool:
         return term.ne(self.width, self.b, 0)
 
 
-class _ResetLowest(_AndNot):
+class ResetLowest(AndNot):
     def carry(self) -> Bool:
         return term.eq(self.width, self.b, 0)
 
 
-class _MaskLowest(_ResetLowest):
+class MaskLowest(ResetLowest):
     def zero(self) -> Bool:
         return False
 
 
-class _AddCarryOnly(_Copy):
+class AddCarryOnly(Copy):
     """``adcx``: an addition that touches the carry alone; the other flags are the older word's."""
 
     position = CARRY
@@ -358,7 +350,7 @@ class _AddCarryOnly(_Copy):
         word = known(old)
         super().__init__(width, word, 0, word)
         was = term.extract(word, 64, self.position, self.position)
-        inner = _AddWithCarry(width, dep1, dep2, term.zext(was, 1, 64))
+        inner = AddWithCarry(width, dep1, dep2, term.zext(was, 1, 64))
         # VEX stores the second argument exclusive-or the old flag, whichever flag it is.
         self.b = term.bit(inner.carry(), 64)
 
@@ -366,61 +358,11 @@ class _AddCarryOnly(_Copy):
         return _bit(self.b, 64, 0)
 
 
-class _AddOverflowOnly(_AddCarryOnly):
+class AddOverflowOnly(AddCarryOnly):
     position = OVERFLOW
 
     def carry(self) -> Bool:
-        return _Copy.carry(self)
+        return Copy.carry(self)
 
     def overflow(self) -> Bool:
         return _bit(self.b, 64, 0)
-
-
-# VEX's order: each kind for 8, 16, 32 and 64 bits, the newer ones for 32 and 64 only.
-_ALL: Sequence[type[Flags]] = (
-    _Add, _Subtract, _AddWithCarry, _SubtractWithBorrow, _Logic, _Increment, _Decrement, _ShiftLeft, _ShiftRight,
-    _RotateLeft, _RotateRight, _MultiplyUnsigned, _MultiplySigned,
-)
-_NEWER: Sequence[type[Flags]] = (
-    _AndNot, _LowestSet, _MaskLowest, _ResetLowest, _AddCarryOnly, _AddOverflowOnly,
-)
-_THUNKS: tuple[tuple[type[Flags], int], ...] = (
-    (_Copy, 64),
-    *((kind, width) for kind in _ALL for width in (8, 16, 32, 64)),
-    *((kind, width) for kind in _NEWER for width in (32, 64)),
-)
-
-
-def flags(cc_op: int, dep1: Value, dep2: Value, old: Old) -> Flags:
-    """The flags that a thunk with a concrete operation stands for."""
-    if not 0 <= cc_op < len(_THUNKS):
-        raise Unmodelled(f"flags after VEX operation number {cc_op}")
-    kind, width = _THUNKS[cc_op]
-    return kind(width, dep1, dep2, old)
-
-
-def flag(position: int, cc_op: Value, dep1: Value, dep2: Value, old: Old) -> Bool:
-    """One flag, by its position."""
-    if type(cc_op) is int:
-        return getattr(flags(cc_op, dep1, dep2, old), _FLAG_METHODS[position])()  # type: ignore[no-any-return]
-    test, yes, no = choice(cc_op)
-    return term.ite(  # type: ignore[no-any-return]
-        0, test, flag(position, yes, dep1, dep2, old), flag(position, no, dep1, dep2, old)
-    )
-
-
-def flags_word(cc_op: Value, dep1: Value, dep2: Value, old: Old) -> Value:
-    """All six flags at their places in a 64-bit word."""
-    if type(cc_op) is int:
-        return flags(cc_op, dep1, dep2, old).word()
-    test, yes, no = choice(cc_op)
-    return term.ite(64, test, flags_word(yes, dep1, dep2, old), flags_word(no, dep1, dep2, old))  # type: ignore[no-any-return]
-
-
-def choice(cc_op: Value) -> tuple[Bool, Value, Value]:
-    """An operation that is one of two: the test, and each."""
-    # A shift by a symbolic count leaves the flags alone if the count is zero: the operation is then either of two.
-    if type(cc_op) is not Term or cc_op.op != "ite":
-        raise Unmodelled("flags after an operation that is not known")
-    test, yes, no = cc_op.args
-    return test, yes, no

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_vigor import term
-from pytest_vigor.explore.vex_flag_kinds import flags_word
+from pytest_vigor.explore.vex_flags import flags_word
 from pytest_vigor.term import Value
 
 GENERAL = (
