@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_vigor import behaviour as b, build
 from pytest_vigor.binary import Binary, load
-from pytest_vigor.contract import Contracts, collect, module_at
+from pytest_vigor.contract import Contracts, Scalar, collect, module_at
 from pytest_vigor.counterexample import Counterexample
 from pytest_vigor.errors import VigorError
 from pytest_vigor.headers import Header, header_digest, read_header
@@ -23,7 +23,7 @@ from pytest_vigor.property.steps import Beyond, Discarded, Step
 from pytest_vigor.replay import replay, situation
 from pytest_vigor.smt import Solver
 from pytest_vigor.store import Store
-from pytest_vigor.trace import BROKEN, HUNG, MISMATCH, REFUSED, Run, Situation, Step as Given
+from pytest_vigor.trace import BROKEN, HUNG, MISMATCH, REFUSED, Call, Run, Situation, Step as Given
 from pytest_vigor.verdict import Proved, Refuted, Unknown, Verdict
 
 Progress = Callable[[str], None]
@@ -78,6 +78,10 @@ class Checker:
             modules = [module_at(path) for path in build.contract_files()]
             self._contracts = collect([*modules, *self.contract_modules])
         return self._contracts
+
+    @property
+    def _contract_files(self) -> list[Path]:
+        return [*build.contract_files(), *(Path(str(module.__file__)) for module in self.contract_modules)]
 
     # ---- exploring
 
@@ -185,7 +189,7 @@ class Checker:
         else:
             steps = tuple(Given(device=device, packet=packet, now=now) for device, packet, now in found.steps)
         given = situation(
-            explored.binary, explored.subject.header, build.build_libvig(), build.contract_files(), found.config,
+            explored.binary, explored.subject.header, build.build_libvig(), self._contract_files, found.config,
             found.device_count, steps, found.state, found.scalars,
         )  # fmt: skip
         return given, replay(given, NATIVE_CPU_SECONDS)
@@ -204,7 +208,7 @@ class Checker:
             shown = self._shown(explored, model, given, run, message, error)
             if message or model.broken is not None or not run.steps:
                 return shown
-            choices = same_choices(model, [call.outs for call in run.steps[0].calls])
+            choices = same_choices(model, [self._returned(call) for call in run.steps[0].calls])
             if not choices or all(any(c is p for p in pinned) for c in choices):
                 return shown
             pinned.extend(choices)
@@ -216,6 +220,13 @@ class Checker:
                 "claim only what holds whichever index is chosen, or report this",
             )
         return shown
+
+    def _returned(self, call: Call) -> dict[str, int]:
+        """The numbers that a native call returned: what its contract may have left it to choose."""
+        contract = self.contracts.get(call.function)
+        if contract is None or not isinstance(contract.returns, Scalar) or not isinstance(call.result, int):
+            return dict(call.outs)
+        return {**call.outs, "result": call.result}
 
     def _fails(
         self, explored: Explored, model: Model, function: Callable[[Step], Any], given: Situation, run: Run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from project import Project, calling
 
@@ -94,3 +96,60 @@ def test_a_contract_that_raises_is_not_a_proof(project: Project) -> None:
     ran = project.prove()
     assert ran.outcomes == {"test_it": "failed"}
     assert "nonsense" in ran.said("test_it")
+
+
+# ---- the function itself
+
+
+LIBRARY = """
+    #include <stdint.h>
+    uint16_t mystery(uint16_t value) { return WHAT; }
+"""
+LINKED = """
+    import pytest
+    from pytest_vigor import assume
+
+    pytestmark = pytest.mark.nf("out/gate.so", header="nfs/gate/gate.h")
+
+    def test_stays_below_two(step):
+        assume(step.device_count < 1000)
+        for device, _ in step.sent:
+            assert device < 2
+
+    def test_may_flood(step):
+        assert not step.sent
+"""
+
+
+def linked(project: Project, what: str) -> None:
+    """The gate as a binary that is linked with a library of its own, built by hand."""
+    project.nf(source=CALLER.replace("return config->", "return device_count < 1000 && config->"))
+    source = project.write("mystery.c", LIBRARY.replace("WHAT", what))
+    library = project.path / "libmystery.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    project.binary("gate", "out", f"-L{project.path}", f"-Wl,-rpath,{project.path}", "-Wl,--no-as-needed", "-lmystery")
+    project.write("conftest.py", HOOK)
+    project.write("test_linked.py", LINKED)
+
+
+def test_a_refutation_runs_the_real_function(project: Project) -> None:
+    linked(project, "value")
+    ran = project.prove()
+    assert {ran.verdict(name) for name in ran.outcomes} == {"Refuted"}, ran.texts
+    for name in ran.outcomes:
+        assert "CONFIRMED: gate.so" in ran.said(name) and "mystery(value=" in ran.said(name), ran.texts[name]
+
+
+def test_what_only_the_contract_allows_is_no_refutation(project: Project) -> None:
+    linked(project, "value < 2 ? value : 1")
+    ran = project.prove()
+    assert ran.verdict("test_may_flood") == "Refuted" and "CONFIRMED: gate.so" in ran.said("test_may_flood")
+    assert ran.verdict("test_stays_below_two") == "Unknown", ran.texts
+    assert "would choose otherwise" in ran.said("test_stays_below_two")
+
+
+def test_a_function_that_breaks_its_contract_is_noticed(project: Project) -> None:
+    linked(project, "value + 1")
+    ran = project.prove("-k", "flood")
+    assert ran.verdict("test_may_flood") == "Refuted"
+    assert "NOT CONFIRMED" in ran.said("test_may_flood") and "mystery" in ran.said("test_may_flood"), ran.texts
