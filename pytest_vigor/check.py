@@ -185,7 +185,7 @@ class Checker:
         if found is None:
             return None
         if found.argument is not None or found.entry not in ("nf_process", "nf_init"):
-            steps = (Given(found.entry, argument=found.argument),)
+            steps: tuple[Given, ...] = (Given(found.entry, argument=found.argument),)
         else:
             steps = tuple(Given(device=device, packet=packet, now=now) for device, packet, now in found.steps)
         given = situation(
