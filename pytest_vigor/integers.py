@@ -15,7 +15,7 @@ import z3
 from pytest_vigor import term as t
 from pytest_vigor.term import Bool, Term
 
-RESOURCES = 40_000_000
+RESOURCES = 4_000_000  #: a few CPU seconds
 
 
 class _NoReading(Exception):  # noqa: N818 - control flow

@@ -241,7 +241,7 @@ class Prepared:
             known.add(condition)
         solver = Solver(subject.solver.translator, statistics=subject.solver.statistics)
         solver.add_all([*given, *facts.known])
-        answer = solver.check()
+        answer = solver.check(exact=False)
         if isinstance(answer, Unsat):
             return None
         return cls(instance, facts, facts.mark(), known, given, solver, answer if isinstance(answer, Sat) else None)
@@ -292,7 +292,7 @@ class Judging:
             self._learnt += 1
             self.add(known[self._learnt - 1])
 
-    def ask(self, *conditions: Bool) -> Answer:
+    def ask(self, *conditions: Bool, exact: bool = True) -> Answer:
         """The solver's answer to whether conditions can hold here."""
         if process_time() > self.cpu_deadline:
             raise Budget
@@ -302,7 +302,7 @@ class Judging:
             self._told = True
         self.solver.add_all(self._untold)
         self._untold = []
-        return self.solver.check(*conditions)
+        return self.solver.check(*conditions, exact=exact)
 
     def possible(self, condition: Bool = True) -> bool:
         """Whether a condition can hold here; yes where the solver is unsure. Keeps the model that shows it."""
@@ -311,7 +311,7 @@ class Judging:
             return True
         if self.known.decided(condition) is False:
             return False
-        answer = self.ask(condition)
+        answer = self.ask(condition, exact=False)
         if not isinstance(answer, Unsat):
             self._model = answer if isinstance(answer, Sat) else None
         return not isinstance(answer, Unsat)

@@ -249,14 +249,15 @@ class Solver:
         for condition in conditions:
             self.add(condition)
 
-    def check(self, *conditions: Bool) -> Answer:
-        """Satisfiability of the stack together with ``conditions``."""
+    def check(self, *conditions: Bool, exact: bool = True) -> Answer:
+        """Satisfiability of the stack together with ``conditions``. Where that need not be ``exact``, a Sat may not be
+        one."""
         for place, condition in enumerate(conditions):
             if condition is False:
                 return Unsat((place,))
         start = process_time()
         answer = self._ask(self._solver, self.translator, conditions)
-        if self.exact and not isinstance(answer, Unsat):
+        if exact and self.exact and not isinstance(answer, Unsat):
             answer = self._exactly(answer, conditions)
         spent = process_time() - start
         self.statistics.queries += 1
@@ -283,7 +284,8 @@ class Solver:
             return answer
         if isinstance(answer, Sat) and all(answer.value(each) for each in (*self._stack, *conditions)):
             return answer
-        if any(translator.products(each) for each in conditions) and impossible(self._stack, conditions):
+        everything = (*self._stack, *conditions)
+        if impossible(everything, [each for each in everything if translator.products(each)]):
             return Unsat()
         bits = Translator()
         solver = z3.SolverFor("QF_UFBV", ctx=bits.context)
