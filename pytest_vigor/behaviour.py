@@ -82,6 +82,15 @@ class Node:
         out.reverse()
         return out
 
+    def passes(self, nodes: set[int]) -> bool:
+        """Whether one of these nodes, by identity, is this one or comes before it."""
+        node: Node | None = self
+        while node is not None:
+            if id(node) in nodes:
+                return True
+            node = node.before
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class Path:

@@ -896,7 +896,7 @@ def leaves(value: Any, seen: dict[int, Term] | None = None) -> dict[int, Term]:
 
 
 def evaluate(value: Any, leaf: Callable[[Term, tuple[Any, ...]], Any], memo: dict[int, Any]) -> Any:
-    """The concrete value under an assignment. ``leaf(term, args)`` gives leaves, with the concrete arguments of an app."""
+    """The concrete value under an assignment. ``leaf(term, args)`` gives leaves, with an app's concrete arguments."""
     if type(value) is not Term:
         return value
     if value.uid in memo:

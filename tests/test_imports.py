@@ -25,6 +25,7 @@ FLOORS = """
 3  contract
 2  ghost
 2  smt behaviour known counterexample
+1  integers
 1  build binary headers lines record
 0  assumption compiler frame hooks number packet trace verdict
 0  notation

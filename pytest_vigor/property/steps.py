@@ -70,7 +70,7 @@ class Sent(list[Any]):
     def __ne__(self, other: object) -> Any:
         return not self == other
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 class State:
