@@ -227,3 +227,8 @@ def test_byte_swaps_are_pieces() -> None:
     rdi = term.var("rdi", 64)
     swapped = term.concat([(8, term.extract(rdi, 64, 7, 0)), (8, term.extract(rdi, 64, 15, 8))])
     assert registers.read("rax") is term.zext(swapped, 16, 64)
+
+
+def test_a_trap_is_no_way_on() -> None:
+    assert _block("0f 28 06 c3").targets == ()  # movaps xmm0, [rsi]
+    assert _block("39 f7 72 10 c3").targets == (_AT + 20, _AT + 4)

@@ -177,7 +177,8 @@ class _Conversion:
             case "Ist_Exit":
                 self.aligned = self.aligned or s.jumpkind == _MISALIGNED
                 guard, target, kind = self.operand(s.guard), s.dst.value, s.jumpkind
-                self.targets.append(target)
+                if kind == "Ijk_Boring":  # a trap "goes" to its own instruction
+                    self.targets.append(target)
                 self.drafts.append(_Draft(lambda i: steps.leave_if(i, guard, target, kind), (guard,)))
             case "Ist_Dirty":
                 raise Unmodelled(f"VEX helper {s.cee.name}")
