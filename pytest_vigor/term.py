@@ -312,8 +312,21 @@ def concat(parts: Sequence[Piece]) -> Value:
     return _make("concat", width, tuple(v for _, v in out), tuple(w for w, _ in out), lo, hi)
 
 
+_extracted: dict[tuple[int, int, int], Value] = {}
+
+
 def extract(value: Value, width: int, hi: int, lo: int) -> Value:
     """Bits ``hi`` to ``lo`` of a value of the given width."""
+    if type(value) is not Term or not value.args:
+        return _extract(value, width, hi, lo)
+    key = (value.uid, hi, lo)
+    found = _extracted.get(key)
+    if found is None:
+        found = _extracted[key] = _extract(value, width, hi, lo)
+    return found
+
+
+def _extract(value: Value, width: int, hi: int, lo: int) -> Value:
     if type(value) is int:
         return value >> lo & mask(hi - lo + 1)
     assert isinstance(value, Term)
@@ -685,6 +698,8 @@ def eq(width: int, a: Value, b: Value) -> Bool:
         if a.op == "zext":
             inner = a.args[0]
             return eq(inner.width, inner, b)
+        if a.op == "bor" and b == 0:
+            return land(eq(width, a.args[0], 0), eq(width, a.args[1], 0))
         if a.op == "concat" and width > 64:
             return land(*(eq(w, x, y) for w, x, y in _split(a, b)))
         if a.op in ("concat", "shl"):
@@ -776,6 +791,12 @@ def _compare(op: str, width: int, a: Value, b: Value) -> Bool:
         if type(b) is Term and b.op == "zext" and bounds(a)[1] <= mask(b.args[0].width):
             inner = b.args[0].width
             return ult(inner, extract(a, width, inner - 1, 0), b.args[0])
+        if type(a) is int and type(b) is Term and (shifted := _shifted(b)) is not None:
+            inner, zeros = shifted
+            return ult(inner.width, a >> zeros, inner)
+        if type(b) is int and type(a) is Term and (shifted := _shifted(a)) is not None:
+            inner, zeros = shifted
+            return ult(inner.width, inner, -(-b >> zeros))
     for x, y, swap in ((a, b, False), (b, a, True)):
         if type(x) is Term and x.op == "ite" and type(y) is int and type(x.args[1]) is int and type(x.args[2]) is int:
             test, yes, no = x.args
@@ -783,6 +804,17 @@ def _compare(op: str, width: int, a: Value, b: Value) -> Bool:
             return ite(0, test, rule(width, y, yes) if swap else rule(width, yes, y),  # type: ignore[no-any-return]
                        rule(width, y, no) if swap else rule(width, no, y))
     return _make(op, 0, (a, b), width)
+
+
+def _shifted(value: Term) -> tuple[Term, int] | None:
+    """What a value is a multiple of a power of two of, without wrapping, and which power."""
+    if value.op == "shl" and type(value.args[1]) is int and value.args[0].hi << value.args[1] <= mask(value.width):
+        return value.args
+    if value.op == "concat" and type(value.args[-1]) is int and value.args[-1] == 0:
+        zeros = value.data[-1]
+        inner = extract(value, value.width, value.width - 1, zeros)
+        return (inner, zeros) if type(inner) is Term else None
+    return None
 
 
 def slt(width: int, a: Value, b: Value) -> Bool:

@@ -8,7 +8,7 @@ from pytest_vigor import term as t
 from pytest_vigor.behaviour import Assume, Node, Oblige
 from pytest_vigor.explore.memory import REGION_BASE
 from pytest_vigor.explore.path import Condition, PathState
-from pytest_vigor.explore.vex_registers import FLAG_SLOTS
+from pytest_vigor.explore.vex_registers import FLAG_SLOTS, OPERATION_SLOT
 from pytest_vigor.term import Bool, Term
 
 
@@ -97,14 +97,18 @@ def _other_pointers(a: PathState, b: PathState) -> bool:
 
 def _slots(a: PathState, b: PathState, a_holds: Bool) -> list[Any]:
     out: list[Any] = []
+    flags_differ = False
     for slot, (x, y) in enumerate(zip(a.registers.slots, b.registers.slots, strict=True)):
         if x is y or (isinstance(x, int) and isinstance(y, int) and x == y):
             out.append(x)
         elif slot in FLAG_SLOTS:
-            # Flags do not live from one block to the next where paths meet; if they did, no condition could be made of
-            # this, and the path would be given up.
-            out.append(t.var("the flags of two paths", 64))
+            out.append(0)
+            flags_differ = True
         else:
             width = x.width if isinstance(x, Term) else y.width if isinstance(y, Term) else 64
             out.append(t.ite(width, a_holds, x, y))
+    if flags_differ:
+        # Flags do not live from one block to the next where paths meet. If they did, nothing could be made of an
+        # operation that is unknown, and the path would be given up.
+        out[OPERATION_SLOT] = t.var("the flags of two paths", 64)
     return out

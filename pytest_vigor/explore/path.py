@@ -138,7 +138,7 @@ class PathState:
 
     def signature(self) -> Hashable:
         """Everything that what comes next depends on."""
-        registers = tuple(v if isinstance(v, int) else ("term", v.uid) for v in self.registers.slots)
+        registers = tuple(v if isinstance(v, int) else ("term", getattr(v, "uid", id(v))) for v in self.registers.slots)
         return registers, self.memory_state(), id(self.condition), tuple(id(g) for g in self.ghosts.values())
 
     def memory_state(self) -> Hashable:

@@ -32,6 +32,7 @@ FIRST_VECTOR = len(OFFSETS)
 
 RIP_OFFSET = 184
 FLAG_SLOTS = frozenset(_SLOTS[name] for name in _FLAG_THUNK)
+OPERATION_SLOT = _SLOTS["cc_op"]
 OLD_FLAGS_SLOT = _SLOTS["cc_ndep"]
 
 #: What a System V function may change: to be clobbered after every call that is replaced by a contract.
