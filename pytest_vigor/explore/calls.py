@@ -25,7 +25,7 @@ class Calls:
         self.contracts, self.facts, self.allocating = contracts, facts, allocating
 
     def __call__(self, path: PathState, name: str) -> list[PathState]:
-        """The paths on which a call can go on; their registers are those after its return."""
+        """The paths on which a call can go on, their registers those after its return, and those that end in it."""
         split = _ambiguous(path)
         if split is not None:
             test, register, yes, no = split
@@ -35,7 +35,12 @@ class Calls:
                     fork = path.fork()
                     fork.assume(side, path.where)
                     fork.registers.write(register, value)
-                    out.extend(self(fork, name))
+                    try:
+                        out.extend(self(fork, name))
+                    except Failed:
+                        out.append(fork.fail())
+            if not out:
+                raise Failed
             return out
         contract = self.contracts.get(name)
         if contract is not None:
@@ -74,7 +79,8 @@ class Calls:
             try:
                 outcome = contract.body(call, **arguments)
             except c.Undecided as undecided:
-                before = [entry.condition for entry in call.log]
+                # Not what it requires: a call that breaks that must be found here, to be reported.
+                before = [entry.condition for entry in call.log if not isinstance(entry, c.Required)]
                 for answer, side in ((False, t.lnot(undecided.condition)), (True, undecided.condition)):
                     if path.possible(*before, side):
                         pending.append((*call.decisions, answer))
@@ -84,7 +90,11 @@ class Calls:
                 completed.append((call, outcome))
         for position, (call, outcome) in enumerate(completed):
             fork = path if position == len(completed) - 1 else path.fork()
-            finished.extend(self._finish(fork, contract, number_, call, outcome, stored, pointers))
+            try:
+                self._finish(fork, contract, number_, call, outcome, stored, pointers)
+            except Failed:
+                fork.fail()
+            finished.append(fork)
         if not completed:
             raise Failed
         return finished
@@ -135,7 +145,7 @@ class Calls:
     def _finish(
         self, path: PathState, contract: c.Contract, number_: int, call: c.SymbolicCall, outcome: c.Outcome,
         stored: list[tuple[str, Any]], pointers: dict[str, Value],
-    ) -> list[PathState]:  # fmt: skip
+    ) -> None:  # fmt: skip
         results: list[tuple[str, str, int]] = []
         equations: list[t.Bool] = []
 
@@ -189,7 +199,6 @@ class Calls:
         path.registers.clobber(CALLER_SAVED, f"after {call.symbol}")
         if not isinstance(contract.returns, c.Nothing):
             path.registers.write("rax", returned)
-        return [path]
 
     def _allocate(self, path: PathState, made: c.NewStructure | None) -> int:
         if made is None:

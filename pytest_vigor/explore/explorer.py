@@ -109,8 +109,8 @@ class Explorer:
 
         def finish(end: PathState) -> list[Path]:
             paths = []
+            self._conventions(end, saved)
             for each, accepted in _truths(end, "nf_init returns"):
-                self._conventions(each, saved)
                 names: tuple[str, ...] = ()
                 if accepted:
                     names = self._name_structures(each)
@@ -208,18 +208,20 @@ class Explorer:
                     fork = end.fork()
                     fork.assume(condition, end.where)
                     out.append(Path(fork.node, "returned", answer, frame.writes, changed, blocks=fork.blocks))
+            if not out:
+                raise Failed
             return out
 
         return finish
 
     def _finish_entry(self, start: Registers, entry: str) -> Callable[[PathState], list[Path]]:
         def finish(end: PathState) -> list[Path]:
-            out = []
-            for each, returned in _truths(end, f"{entry} returns"):
-                self._conventions(each, start)
-                scalars_ = self._scalars(each)
-                out.append(Path(each.node, "returned", int(returned), scalars=scalars_, blocks=each.blocks))
-            return out
+            self._conventions(end, start)
+            changed = self._scalars(end)
+            return [
+                Path(each.node, "returned", int(returned), scalars=changed, blocks=each.blocks)
+                for each, returned in _truths(end, f"{entry} returns")
+            ]
 
         return finish
 

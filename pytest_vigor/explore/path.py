@@ -62,6 +62,12 @@ class PathState:
         self.forks: dict[int, int] = {}
         self.seen: dict[Hashable, None] = {}
         self.where = 0
+        self.failed = False  #: it has broken an obligation and ends here
+
+    def fail(self) -> PathState:
+        """Ends the path: what is on it must not be forgotten, but nothing comes after it."""
+        self.failed = True
+        return self
 
     def fork(self) -> PathState:
         other = PathState.__new__(PathState)
@@ -138,7 +144,7 @@ class PathState:
 
     def signature(self) -> Hashable:
         """Everything that what comes next depends on."""
-        registers = tuple(v if isinstance(v, int) else ("term", getattr(v, "uid", id(v))) for v in self.registers.slots)
+        registers = tuple(v if isinstance(v, int) else ("term", v.uid) for v in self.registers.slots)
         return registers, self.memory_state(), id(self.condition), tuple(id(g) for g in self.ghosts.values())
 
     def memory_state(self) -> Hashable:

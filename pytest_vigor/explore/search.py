@@ -84,6 +84,9 @@ class Search:
         return not isinstance(self.solver.check(*open_conditions), Unsat)
 
     def values(self, path: PathState, value: Term, limit: int) -> list[int]:
+        named = _constants(value)
+        if named is not None and len(named) <= limit:
+            return [each for each in named if self.possible(path, t.eq(value.width, value, each))]
         found: list[int] = []
         self._sync(path)
         while True:
@@ -156,7 +159,11 @@ class Search:
                 after = call(path, name)
                 if not isinstance(back, int):
                     raise Stop(f"the return address of a call to {name} is overwritten", "jump")
-                work.extend((each, back, None) for each in after)
+                for following in after:
+                    if following.failed:
+                        out.append(_ended(following, "failed"))
+                    else:
+                        work.append((following, back, None))
                 return
             if not self.binary.executable(address):
                 path.oblige(False, "jump", path.where, f"jump to {address:#x}, where there is no code")
@@ -176,7 +183,10 @@ class Search:
                         address = target
                         continue
                     path.initialised(target, path.where, "the target of a jump")
-                    for each in self.values(path, target, JUMP_LIMIT):
+                    targets = self.values(path, target, JUMP_LIMIT)
+                    if not targets:
+                        raise Failed
+                    for each in targets:
                         fork = path.fork()
                         fork.assume(t.eq(64, target, each), path.where)
                         work.append((fork, each, None))
@@ -209,6 +219,21 @@ class Search:
         for fork, (side, (address, cursor)) in zip(forks, sides, strict=True):
             fork.assume(side, path.where)
             work.append((fork, address, cursor))
+
+
+def _constants(value: t.Value) -> list[int] | None:
+    """The constants that a term chooses among; None if it is more than a choice."""
+    found: dict[int, None] = {}
+    stack = [value]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, int):
+            found[each] = None
+        elif each.op == "ite":
+            stack.extend(each.args[1:])
+        else:
+            return None
+    return list(found)
 
 
 def _ended(path: PathState, ending: str, reason: str = "", kind: str = "") -> Path:
