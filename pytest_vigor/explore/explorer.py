@@ -77,7 +77,9 @@ class Explorer:
         tls = path.memory.add("thread-local storage", TLS_BYTES)
         for k in range(8):
             tls.cells[CANARY_OFFSET + k] = (t.var("canary", 64), 8, k)
-        top = STACK_BYTES - 1024
+        # The return address is the last that a function may touch (what lies above is its caller's), and the stack is
+        # aligned to 16 bytes before the call that puts it there (System V ABI section 3.2.2).
+        top = STACK_BYTES - 8
         for k in range(8):
             stack.cells[top + k] = (EXIT, 8, k)
         path.registers.write("rsp", stack.base + top)
