@@ -115,6 +115,7 @@ def test_table_updates(step):
     if is_group(source) or (source not in stations and stations.full):
         assert step.new.stations == stations and step.new.ports == step.old.ports
         return
+    assert source in step.new.stations
     index = step.new.stations[source]
     if source in stations:
         assert step.new.stations == stations.refresh(index, step.now)
@@ -190,8 +191,7 @@ def test_forwarding(step):
 
 def test_frames_stay_as_they_are(step):
     """IEEE 802.1Q §8.6: a bridge relays frames; it changes none of their bytes, nor how many they are."""
-    for _, packet in step.sent:
-        assert packet == step.packet
+    assert all(packet == step.packet for _, packet in step.sent)
 
 
 def test_reserved_address_is_filtered(step):
@@ -233,7 +233,7 @@ def test_full_table_keeps_forwarding(step):
 def test_reply_comes_back(step):
     """IEEE 802.1Q §8.7, §8.8.9: the reply to a frame that had to be flooded goes to the device on which the frame was
     received, and to no other."""
-    assume(step.flooded)
+    assume(step.packet.ether and step.flooded)
     source, destination = step.packet.ether.src, step.packet.ether.dst
     assume(not is_group(source) and source in step.new.stations and source != destination)
     reply = step.packet.with_(ether={"dst": source, "src": destination})

@@ -1,0 +1,128 @@
+"""Network functions that are broken on purpose: each is refuted by the property that should catch it, and by no other.
+
+Each file in tests/wrong/ makes one of a shipped network function by replacing one passage of its C, so it stays a variant
+of what is shipped. It says what is wrong, which property should catch that (its report is kept as a snapshot) and of
+which other properties the same mistake is a violation.
+
+With --update-snapshots, the snapshots are written instead of compared.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+WRONG = ROOT / "tests" / "wrong"
+SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one property."""
+
+    verdict: str
+    confirmed: bool  #: whether a refutation was seen on the native binary too
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A broken variant of a shipped network function."""
+
+    name: str
+    nf: str
+    wrong: str
+    file: str
+    replace: str
+    by: str
+    caught_by: str
+    also: tuple[str, ...]
+
+
+def read(path: Path) -> Wrong:
+    given = tomllib.loads(path.read_text())
+    nf = path.stem.split("_")[0]
+    also = tuple(given.pop("also", ()))
+    return Wrong(name=path.stem, nf=nf, file=given.pop("file", f"{nf}.c"), also=also, **given)
+
+
+ALL = [read(path) for path in sorted(WRONG.glob("*.toml"))]
+
+
+def build(wrong: Wrong, root: Path) -> None:
+    """The variant, and the properties of its kind, laid out as in a project of its own."""
+    folder = root / "nfs" / wrong.nf
+    folder.mkdir(parents=True)
+    for source in sorted((ROOT / "nfs" / wrong.nf).glob("*.[ch]")):
+        shutil.copy(source, folder)
+    source = folder / wrong.file
+    shipped = source.read_text()
+    assert shipped.count(wrong.replace) == 1, f"{wrong.file} must contain this once:\n{wrong.replace}"
+    source.write_text(shipped.replace(wrong.replace, wrong.by))
+    (root / "properties").mkdir()
+    for name in (f"test_{wrong.nf}.py", "test_every_nf.py"):
+        shutil.copy(ROOT / "properties" / name, root / "properties")
+    (root / "pytest.ini").write_text("[pytest]\n")
+
+
+def outcomes(root: Path) -> dict[str, Outcome]:
+    """Proves the properties of a project in a process of its own."""
+    report = root / "report.xml"
+    command = [sys.executable, "-m", "pytest", "--vigor", "-p", "no:cacheprovider", "-p", "no:xdist", "-o",
+               "junit_logging=no", f"--junitxml={report}", "properties"]  # fmt: skip
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=SECONDS)
+    assert ran.returncode in (0, 1) and report.is_file(), ran.stdout + ran.stderr
+    out = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        found = [each.get("value") for each in case.iter("property") if each.get("name") == "vigor"]
+        assert found, f"{case.get('name')} ended without a verdict:\n{ran.stdout}"
+        record = json.loads(found[0] or "")
+        failure = case.find("failure")
+        text = (failure.text or "") if failure is not None else ""
+        out[case.get("name") or ""] = Outcome(record["verdict"], record["confirmed"], text)
+    return out
+
+
+def normalised(text: str, root: Path) -> str:
+    """A report without what differs from machine to machine or from run to run."""
+    text = text.replace(str(root), "<project>").replace(str(ROOT), "<pytest-vigor>")
+    text = re.sub(r"/tmp/[\w./-]+", "<tmp>", text)
+    text = re.sub(r"\b[0-9a-f]{64}\b", "<digest>", text)
+    text = re.sub(r"\b0x[0-9a-f]{5,}\b", "<address>", text)
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+@pytest.mark.parametrize("wrong", ALL, ids=lambda wrong: wrong.name)
+def test_wrong_nf_is_refuted(wrong: Wrong, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    build(wrong, tmp_path)
+    found = outcomes(tmp_path)
+
+    refuted = {name for name, outcome in found.items() if outcome.verdict == "Refuted"}
+    assert refuted == {wrong.caught_by, *wrong.also}, wrong.wrong
+    assert not [name for name in refuted if not found[name].confirmed], "not seen on the native binary"
+    assert not [name for name, outcome in found.items() if outcome.verdict == "Vacuous"]
+
+    shown = normalised(found[wrong.caught_by].text, tmp_path)
+    snapshot = WRONG / "snapshots" / f"{wrong.name}.txt"
+    if request.config.getoption("--update-snapshots"):
+        snapshot.parent.mkdir(exist_ok=True)
+        snapshot.write_text(shown)
+    assert shown == snapshot.read_text(), "run with --update-snapshots if the report is meant to look like this"
+
+
+def test_every_property_catches_something() -> None:
+    caught = {name for wrong in ALL for name in (wrong.caught_by, *wrong.also)}
+    for nf in ("bridge", "nop"):
+        source = (ROOT / "properties" / f"test_{nf}.py").read_text()
+        assert set(re.findall(r"^def (test_\w+)", source, re.MULTILINE)) <= caught
+    every = (ROOT / "properties" / "test_every_nf.py").read_text()
+    for name in re.findall(r"^def (test_\w+)", every, re.MULTILINE):
+        assert {f"{name}[bridge]", f"{name}[nop]"} & caught, f"no wrong network function is refuted by {name}"
