@@ -169,7 +169,15 @@ class Checker:
         if not isinstance(verdict, Refuted):
             return verdict
         shown = self._confirm(explored, verdict.counterexample, function)
-        return Refuted(claim, shown) if isinstance(shown, Counterexample) else shown
+        if not isinstance(shown, Counterexample):
+            return shown
+        unset = next((duty for duty in explored.subject.duties if duty.kind == "initialised"), None)
+        if shown.confirmed or unset is None or verdict.counterexample.broken is not None:
+            return Refuted(claim, shown)
+        return self._located(explored, Unknown(
+            f"it is refuted only by what uninitialised memory would have to hold: {unset.detail}",
+            "see what properties/test_every_nf.py says of this NF", unset.where,
+        ))  # fmt: skip
 
     def _located(self, explored: Explored, verdict: Unknown) -> Unknown:
         """The verdict, with the C source line that it is about."""
