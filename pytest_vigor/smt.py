@@ -73,6 +73,7 @@ class Translator:
         self.context = z3.main_ctx()
         self._ctx = self.context.ref()
         self._asts: dict[int, Any] = {}
+        self._simple: dict[int, Any] = {}
         self._products: dict[int, bool] = {}
         self._sorts: dict[int, Any] = {0: self._keep_sort(c.Z3_mk_bool_sort(self._ctx))}
         self._functions: dict[tuple[Any, ...], Any] = {}
@@ -115,6 +116,16 @@ class Translator:
     def _apply(self, name: str, domain: tuple[int, ...], width: int, args: list[Any]) -> Any:
         function = self._function(name, domain, width)
         return self._keep(c.Z3_mk_app(self._ctx, function, len(args), (c.Ast * len(args))(*args)))
+
+    def simple(self, condition: Bool) -> Any:
+        """A condition in z3's own normal form. An incremental solver brings only the first of what it is told into that
+        form; terms that it gets in two forms are equal to it only once it has compared them bit by bit."""
+        if isinstance(condition, bool):
+            return self(condition)
+        ast = self._simple.get(condition.uid)
+        if ast is None:
+            ast = self._simple[condition.uid] = self._keep(c.Z3_simplify(self._ctx, self(condition)))
+        return ast
 
     def __call__(self, value: Any, width: int = 0) -> Any:
         if isinstance(value, bool):
@@ -243,7 +254,7 @@ class Solver:
     def add(self, condition: Bool) -> None:
         if condition is not True:
             self._stack.append(condition)
-            c.Z3_solver_assert(self._solver.ctx.ref(), self._solver.solver, self.translator(condition))
+            c.Z3_solver_assert(self._solver.ctx.ref(), self._solver.solver, self.translator.simple(condition))
 
     def add_all(self, conditions: Iterable[Bool]) -> None:
         for condition in conditions:
@@ -267,7 +278,7 @@ class Solver:
 
     def _ask(self, solver: Any, translator: Translator, conditions: tuple[Bool, ...]) -> Answer:
         ctx = solver.ctx.ref()
-        asked = [translator(condition) for condition in conditions if condition is not True]
+        asked = [translator.simple(condition) for condition in conditions if condition is not True]
         match c.Z3_solver_check_assumptions(ctx, solver.solver, len(asked), (c.Ast * len(asked))(*asked)):
             case -1:
                 return Unsat(self._core(conditions) if len(conditions) > 1 and solver is self._solver else ())
@@ -303,5 +314,5 @@ class Solver:
         c.Z3_ast_vector_dec_ref(ctx, found)
         return tuple(
             place for place, condition in enumerate(conditions)
-            if c.Z3_get_ast_id(ctx, self.translator(condition)) in used
+            if c.Z3_get_ast_id(ctx, self.translator.simple(condition)) in used
         )  # fmt: skip
