@@ -106,7 +106,7 @@ class Explorer:
             self._initialise(path, address)
         path.registers.write("rdi", self._struct(path, self.header.config, "config"))
         path.registers.write("rsi", self._short(t.var(b.DEVICE_COUNT, 16), 16))
-        before, saved = _written(path), path.registers.copy()
+        saved = path.registers.copy()
         calls = Calls(self.contracts, self.facts, allocating=True)
 
         def finish(end: PathState) -> list[Path]:
@@ -123,9 +123,7 @@ class Explorer:
                 paths.append(Path(each.node, "returned", value, structures=names, blocks=each.blocks))
             return paths
 
-        out = self.search.paths(path, self.binary.exports["nf_init"], calls, finish)
-        self._merge(before)
-        return tuple(out)
+        return tuple(self.search.paths(path, self.binary.exports["nf_init"], calls, finish))
 
     def _initialise(self, path: PathState, address: int) -> None:
         """Runs a constructor of the binary, which must go one way."""
@@ -240,7 +238,7 @@ class Explorer:
                 names.setdefault(made, each.name)
         return tuple(names.get(f"object{k}", f"object{k}") for k in range(len(end.made)))
 
-    def _merge(self, before: dict[tuple[int, int], Cell]) -> None:
+    def _merge(self) -> None:
         """The memory at the start of a step: where accepting paths of nf_init disagree, a symbol."""
         sides = list(self.left.values())
         if not sides:
@@ -352,18 +350,25 @@ class Explorer:
 
     # ---- all of it
 
+    def _steps(self, paths: dict[str, tuple[Path, ...]]) -> None:
+        """Explores the entry points again until no number is seen to change that was not known to."""
+        self._merge()
+        while self.left:
+            self._again = False
+            for entry in ("nf_process", *(each.name for each in self.header.entries)):
+                paths[entry] = self.step_paths(entry)
+            if not self._again:
+                break
+
     def behaviour(self) -> Behaviour:
         started = process_time()
         self.inits: tuple[Path, ...] = ()
         self.inits = self.init_paths()
         paths: dict[str, tuple[Path, ...]] = {"nf_init": self.inits}
-        if self.left:
-            while True:
-                self._again = False
-                for entry in ("nf_process", *(each.name for each in self.header.entries)):
-                    paths[entry] = self.step_paths(entry)
-                if not self._again:
-                    break
+        try:
+            self._steps(paths)
+        except Stop as stop:
+            paths["nf_process"] = (Path(None, "stuck", reason=stop.reason, kind=stop.kind),)
         self.inits = paths["nf_init"] = self._with_initial_scalars()
         names = self._names if self.left else {}
         structures = tuple(
