@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from pytest_vigor import term as t
 from pytest_vigor.term import Value
@@ -19,18 +20,26 @@ class Write:
     value: Value
 
 
+class Limits(Protocol):
+    """What is known of how large values can be, where a frame is read."""
+
+    def reach(self, width: int, value: Value) -> tuple[int, int]:
+        """The least and the largest that a value can be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """A frame's bytes. ``symbol`` names the unknown content, an uninterpreted function of the offset; ``content`` is
-    the known content instead, where the frame is a plain one."""
+    the known content instead, where the frame is a plain one. ``limits`` tell which writes can touch a byte at all."""
 
     symbol: str
     writes: tuple[Write, ...] = ()
     content: bytes | None = None
+    limits: Limits | None = field(default=None, compare=False)
 
     def write(self, offset: Value, size_bytes: int, value: Value) -> Frame:
         """The frame after a write, which must lie within its length."""
-        return Frame(self.symbol, (*self.writes, Write(offset, size_bytes, value)), self.content)
+        return Frame(self.symbol, (*self.writes, Write(offset, size_bytes, value)), self.content, self.limits)
 
     def byte(self, offset: Value) -> Value:
         """The byte at an offset, which must lie within its length."""
@@ -44,7 +53,7 @@ class Frame:
                 if distance < write.size_bytes:
                     return t.extract(write.value, 8 * write.size_bytes, 8 * distance + 7, 8 * distance)
                 continue
-            low, high = t.bounds(distance)
+            low, high = self.limits.reach(OFFSET_BITS, distance) if self.limits else t.bounds(distance)
             if low >= write.size_bytes:
                 continue
             out = self._byte(offset, position)

@@ -7,12 +7,11 @@ are possible and the function is run again for each. An assert that can fail is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import process_time
 from typing import Any
 
-from pytest_vigor import behaviour as b
-from pytest_vigor import term as t
+from pytest_vigor import behaviour as b, term as t
 from pytest_vigor.assumption import cited
 from pytest_vigor.behaviour import Behaviour, Path
 from pytest_vigor.contract import Contracts
@@ -405,7 +404,7 @@ class Judging:
 
         def outcome() -> tuple[State, Sent, bool]:
             value = instance.value
-            packet = Packet(run, self.facts, instance.frame, inputs.length)
+            packet = Packet(run, self.facts, replace(instance.frame, limits=self.known), inputs.length)
             new = view(subject.header, run, instance.new, instance.new_scalars)
             if value == b.NF_DROP & t.mask(32):
                 return new, Sent(), False
@@ -418,7 +417,8 @@ class Judging:
             if device is ...:
                 device = number(run, t.var(then + b.DEVICE, 16), 16)
             if packet is ...:
-                packet = Packet(run, self.facts, Frame(then + b.PACKET), t.var(then + b.LENGTH, 16))
+                frame = Frame(then + b.PACKET, limits=self.known)
+                packet = Packet(run, self.facts, frame, t.var(then + b.LENGTH, 16))
             if now is ...:
                 now = number(run, t.zext(t.var(then + b.NOW, b.TIME_BITS), b.TIME_BITS, 64), 64, True)
             inside, time = fit(now, 64, True)
@@ -448,7 +448,8 @@ class Judging:
         return Step(
             run, config=config_record(subject.header, run),
             device_count=number(run, t.var(b.DEVICE_COUNT, 16), 16),
-            device=number(run, inputs.device, 16), packet=Packet(run, self.facts, inputs.frame, inputs.length),
+            device=number(run, inputs.device, 16),
+            packet=Packet(run, self.facts, replace(inputs.frame, limits=self.known), inputs.length),
             now=number(run, inputs.now, 64, True),
             old=view(subject.header, run, instance.old, instance.old_scalars),
             outcome=outcome if ended else None, reason=instance.path.reason,
@@ -456,7 +457,7 @@ class Judging:
         )  # fmt: skip
 
 
-class Budget(Exception):  # noqa: N818 - becomes an Unknown verdict
+class Budget(Exception):
     """There is no time left."""
 
 

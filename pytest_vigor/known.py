@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_vigor import term as t
-from pytest_vigor.term import Bool, Term
+from pytest_vigor.term import Bool, Term, Value
 
 
 class Known:
@@ -40,16 +40,54 @@ class Known:
 
     def _bound(self, condition: Term) -> None:
         if condition.op == "eq" and isinstance(condition.args[1], int) and isinstance(condition.args[0], Term):
-            self.bounds[condition.args[0].uid] = condition.args[1], condition.args[1]
+            self._within(condition.args[0], condition.args[1], condition.args[1])
         if condition.op != "ult":
             return
         a, b = condition.args
         if isinstance(a, int) and isinstance(b, Term):
-            lo, hi = self.bounds.get(b.uid, (b.lo, b.hi))
-            self.bounds[b.uid] = max(lo, a + 1), hi
+            self._within(b, a + 1, b.hi)
         elif isinstance(b, int) and isinstance(a, Term):
-            lo, hi = self.bounds.get(a.uid, (a.lo, a.hi))
-            self.bounds[a.uid] = lo, min(hi, b - 1)
+            self._within(a, a.lo, b - 1)
+
+    def _within(self, value: Term, low: int, high: int) -> None:
+        """The value lies between these, and what it is made of accordingly."""
+        lo, hi = self.reach(value.width, value)
+        self.bounds[value.uid] = lo, hi = max(lo, low), min(hi, high)
+        match value.op:
+            case "zext":
+                self._within(value.args[0], lo, hi)
+            case "shl" if isinstance(value.args[1], int) and value.args[0].hi << value.args[1] <= t.mask(value.width):
+                self._within(value.args[0], -(-lo >> value.args[1]), hi >> value.args[1])
+            case "concat" if isinstance(value.args[-1], int) and value.args[-1] == 0:
+                zeros = value.data[-1]
+                field = t.extract(value, value.width, value.width - 1, zeros)
+                if isinstance(field, Term):
+                    self._within(field, -(-lo >> zeros), hi >> zeros)
+            case "add" if value.data[1] == (1,):
+                const = t.signed(value.data[0], value.width)
+                if lo - const >= 0 and hi - const <= t.mask(value.width):
+                    self._within(value.args[0], lo - const, hi - const)
+
+    def reach(self, width: int, value: Value) -> tuple[int, int]:
+        """Bounds of a value, by what is known of its parts."""
+        if isinstance(value, int):
+            return value, value
+        lo, hi = self.bounds.get(value.uid, (value.lo, value.hi))
+        low, high = lo, hi
+        if value.op == "zext":
+            low, high = self.reach(value.args[0].width, value.args[0])
+        elif value.op == "add" or (value.op == "shl" and isinstance(value.args[1], int)):
+            const, coeffs = value.data if value.op == "add" else (0, (1 << value.args[1],))
+            low = high = t.signed(const, width)
+            for atom, coeff in zip(value.args, coeffs, strict=False):
+                factor = t.signed(coeff, width)
+                ends = sorted(factor * end for end in self.reach(width, atom))
+                low, high = low + ends[0], high + ends[1]
+            if high < 0:
+                low, high = low + (1 << width), high + (1 << width)
+            if low < 0 or high > t.mask(width):
+                return lo, hi
+        return max(lo, low), min(hi, high)
 
     def decided(self, condition: Bool) -> bool | None:
         """Whether a condition holds or fails, as far as this tells."""

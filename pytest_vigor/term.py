@@ -8,7 +8,9 @@ masks become concatenations of pieces (so that a byte-swapped header field is th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
 from typing import Any, TypeAlias
 
 Value: TypeAlias = "int | Term"
@@ -286,6 +288,12 @@ def concat(parts: Sequence[Piece]) -> Value:
                 if type(before) is int and type(v) is int:
                     out[-1] = before_width + w, before << w | v
                     continue
+                if type(before) is Term and type(v) is Term and before.op == "extract" and v.op == "add":
+                    hi, lo = before.data  # the low bits of a sum are a sum of low bits
+                    source = before.args[0]
+                    if lo >= w and extract(source, source.width, lo - 1, lo - w) is v:
+                        out[-1] = before_width + w, extract(source, source.width, hi, lo - w)
+                        continue
                 if type(before) is Term and type(v) is Term and before.op == "extract" and before.args[0] is (
                     v.args[0] if v.op == "extract" else v
                 ):
@@ -360,6 +368,12 @@ def _extract(value: Value, width: int, hi: int, lo: int) -> Value:
     if op in ("band", "bor", "bxor"):
         a, b = value.args
         return _BITWISE[op](out, extract(a, width, hi, lo), extract(b, width, hi, lo))
+    if lo > 0 and op == "add" and not (value.data[0] | _or(value.data[1])) & mask(lo):  # a sum, shifted
+        const, coeffs = value.data
+        inner: Value = signed(const, width) >> lo & mask(width)
+        for atom, coeff in zip(value.args, coeffs, strict=True):
+            inner = add(width, inner, scale(width, atom, signed(coeff, width) >> lo & mask(width)))
+        return extract(inner, width, hi - lo, 0)
     if lo == 0 and op == "add":
         const, coeffs = value.data
         total: Value = const & mask(out)
@@ -370,6 +384,10 @@ def _extract(value: Value, width: int, hi: int, lo: int) -> Value:
         return mul(out, extract(value.args[0], width, hi, 0), extract(value.args[1], width, hi, 0))
     bounded = (value.lo >> lo, value.hi >> lo) if value.hi >> lo <= mask(out) else (0, None)
     return _make("extract", out, (value,), (hi, lo), *bounded)
+
+
+def _or(values: Iterable[int]) -> int:
+    return reduce(operator.or_, values, 0)
 
 
 def zext(value: Value, width: int, to: int) -> Value:

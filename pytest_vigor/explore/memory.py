@@ -7,12 +7,12 @@ decides something must have been written: both are obligations on the path.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from pytest_vigor import term as t
 from pytest_vigor.binary import Binary
-from pytest_vigor.frame import OFFSET_BITS, Frame
+from pytest_vigor.frame import OFFSET_BITS, Frame, Limits
 from pytest_vigor.term import Bool, Term, Value
 
 REGION_BASE = 0x1000_0000_0000
@@ -24,7 +24,7 @@ ENUMERATION_LIMIT = 256
 Cell = tuple[Value, int, int]  #: a value, the size of that value in bytes, and which byte of it (0 is the lowest)
 
 
-class Stop(Exception):  # noqa: N818 - ends a path
+class Stop(Exception):
     """Exploring cannot go on here: what comes next is not modelled."""
 
     def __init__(self, reason: str, kind: str = "unmodelled") -> None:
@@ -32,12 +32,16 @@ class Stop(Exception):  # noqa: N818 - ends a path
         self.reason, self.kind = reason, kind
 
 
-class Failed(Exception):  # noqa: N818 - ends a path
+class Failed(Exception):
     """An obligation that cannot hold was met; it is on the path already."""
 
 
 class Asker(Protocol):
     """The path that memory belongs to."""
+
+    @property
+    def known(self) -> Limits:
+        """What is known on it."""
 
     def oblige(self, condition: Bool, kind: str, where: int, detail: str = "") -> None:
         """Adds an obligation; raises Failed where it cannot hold."""
@@ -187,7 +191,8 @@ class Memory:
             return t.ite(8 * size_bytes, chosen, left, right)  # type: ignore[no-any-return]
         region, offset = self._locate(address, size_bytes, where, False, guard)
         if region.frame is not None:
-            return region.frame.read(t.extract(offset, ADDRESS_BITS, OFFSET_BITS - 1, 0), size_bytes)
+            frame = replace(region.frame, limits=self.asker.known)
+            return frame.read(t.extract(offset, ADDRESS_BITS, OFFSET_BITS - 1, 0), size_bytes)
         if isinstance(offset, int):
             return self._load_at(region, offset, size_bytes)
         out: Value | None = None

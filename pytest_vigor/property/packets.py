@@ -26,7 +26,7 @@ from pytest_vigor.record import fitted
 from pytest_vigor.term import Bool, Value
 
 
-class AbsentHeader(Exception):  # noqa: N818 - a mistake in the property, reported as such
+class AbsentHeader(Exception):
     """A field was read of a header that the packet need not have."""
 
 
@@ -154,24 +154,25 @@ class Packet:
         ether = t.ule(OFFSET_BITS, ETHER_BYTES, length)
         if header == "ether":
             return ether
-        total = frame.read_big_endian(ETHER_BYTES + 2, 2)
-        header_bytes = self._header_bytes()
+        # As C code for a little-endian machine has it, so that what a path knows need not be shown to the solver.
+        total = t.zext(frame.read_big_endian(ETHER_BYTES + 2, 2), 16, 32)
+        header_bytes, room = t.zext(self._header_bytes(), OFFSET_BITS, 32), t.zext(length, OFFSET_BITS, 32)
         ipv4 = t.land(
             t.ule(OFFSET_BITS, ETHER_BYTES + IPV4_BYTES, length),
-            t.eq(16, frame.read_big_endian(12, 2), TYPE_IPV4),
+            t.eq(16, frame.read(12, 2), int.from_bytes(TYPE_IPV4.to_bytes(2, "big"), "little")),
             t.eq(4, t.extract(frame.byte(ETHER_BYTES), 8, 7, 4), 4),
-            t.ule(OFFSET_BITS, IPV4_BYTES, header_bytes),
-            t.ule(OFFSET_BITS, header_bytes, total),
-            t.ule(OFFSET_BITS, total, t.sub(OFFSET_BITS, length, ETHER_BYTES)),
+            t.ule(32, IPV4_BYTES, header_bytes),
+            t.ule(32, header_bytes, total),
+            t.ule(32, total, t.sub(32, room, ETHER_BYTES)),
         )
         if header == "ipv4":
             return ipv4
-        fragment = t.band(16, frame.read_big_endian(ETHER_BYTES + 6, 2), 0x3FFF)
-        protocol, payload = frame.byte(ETHER_BYTES + 9), t.sub(OFFSET_BITS, total, header_bytes)
+        fragment = t.band(16, frame.read(ETHER_BYTES + 6, 2), 0xFF3F)
+        protocol, payload = frame.byte(ETHER_BYTES + 9), t.sub(32, total, header_bytes)
         whole = t.land(ipv4, t.eq(16, fragment, 0))
-        tcp = t.land(whole, t.eq(8, protocol, PROTOCOL_TCP), t.ule(OFFSET_BITS, TCP_BYTES, payload))
-        udp = t.land(whole, t.eq(8, protocol, PROTOCOL_UDP), t.ule(OFFSET_BITS, UDP_BYTES, payload))
-        return {"tcp": tcp, "udp": udp}.get(header, t.lor(tcp, udp))
+        tcp = t.land(t.eq(8, protocol, PROTOCOL_TCP), t.ule(32, TCP_BYTES, payload))
+        udp = t.land(t.eq(8, protocol, PROTOCOL_UDP), t.ule(32, UDP_BYTES, payload))
+        return t.land(whole, {"tcp": tcp, "udp": udp}.get(header, t.lor(tcp, udp)))
 
     def field(self, header: str, field: HeaderField) -> Value:
         """The bits of a field, in host order."""
