@@ -38,7 +38,9 @@ def assigned(step):
     if key not in flows:
         return None
     backend_ip = step.old.assignments[flows[key]].backend_ip
-    return backends[backend_ip] if backend_ip in backends else None
+    if backend_ip not in backends:
+        return None
+    return backends[backend_ip]
 
 
 def assume_from_outside(step):
@@ -75,8 +77,8 @@ def test_alloc_flow_consistent(step):
 
 
 def test_expired_backend_realloc_flow(step):
-    """Maglev §3.3: a connection whose backend no longer lives goes to the one that consistent hashing chooses, and stays
-    with that."""
+    """Maglev §3.3: a connection whose backend no longer lives goes to the one that consistent hashing chooses, and
+    stays with that."""
     assume_from_outside(step)
     key, flows, backends, backend = flow(step.packet), live_flows(step), live_backends(step), preferred(step)
     assume(key in flows and backend is not None)

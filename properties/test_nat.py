@@ -9,7 +9,7 @@ i has the outside port start_port + i, and what comes back is for it only from t
 
 import pytest
 
-from properties.flows import is_fragment, readdressed, reply_to
+from properties.flows import is_fragment, readdressed
 from pytest_vigor import assume
 
 pytestmark = pytest.mark.nf("nat")

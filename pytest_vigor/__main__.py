@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("include", help="print the compiler flags that find libVig's headers")
     command.set_defaults(run=include)
-    command = commands.add_parser("build", help="build NFs, each NAME/NAME.c to NAME/NAME.so, where they are not up to date")
+    command = commands.add_parser("build", help="build NFs, each NAME/NAME.c to NAME/NAME.so, where not up to date")
     command.add_argument("--libvig", action="store_true", help="build libVig as a shared object, too")
     command.add_argument("folders", nargs="*", type=Path, metavar="NF_DIR")
     command.set_defaults(run=build)

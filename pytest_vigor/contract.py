@@ -26,9 +26,7 @@ from typing import Any, ClassVar, Protocol
 
 from pytest_vigor import term as t
 from pytest_vigor.errors import ContractError
-from pytest_vigor.ghost import flows
-from pytest_vigor.ghost import map as maps
-from pytest_vigor.ghost import vector as vectors
+from pytest_vigor.ghost import flows, map as maps, vector as vectors
 from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.ghost.flow_table import FlowTable
 from pytest_vigor.ghost.index_pool import IndexPool
@@ -240,7 +238,7 @@ class Required:
 Entry = Decided | Chosen | Required
 
 
-class Undecided(Exception):  # noqa: N818 - control flow, not an error
+class Undecided(Exception):
     """The body branches on something beyond the decisions that it was given."""
 
     def __init__(self, condition: t.Term) -> None:
@@ -248,7 +246,7 @@ class Undecided(Exception):  # noqa: N818 - control flow, not an error
         self.condition = condition
 
 
-class Unsupported(Exception):  # noqa: N818 - becomes an Unknown verdict
+class Unsupported(Exception):
     """A contract was used in a way that exploration has no model for."""
 
 
@@ -322,7 +320,9 @@ def state(cls: type, facts: Facts, name: str, parameters: Mapping[str, Value], r
         )
         return FlowTable(run, flows_, of) if cls is FlowTable else IndexPool(run, flows_)
     if cls is Map:
-        items: Any = maps.PlainBase(name, size, capacity, {}, facts) if empty else maps.Base(facts, name, size, capacity)
+        items: Any = maps.Base(facts, name, size, capacity)
+        if empty:
+            items = maps.PlainBase(name, size, capacity, {}, facts)
         return Map(run, items, of)
     assert cls is Vector, f"{cls.__name__} does not say how its states are made"
     records: Any = vectors.PlainBase(name, size, capacity, {}, facts) if empty else vectors.Base(
@@ -368,11 +368,11 @@ def _concrete(name: str, value: Value) -> int:
 # ---- running on plain values
 
 
-class Violated(Exception):  # noqa: N818 - the caller's fault, reported as a verdict
+class Violated(Exception):
     """A plain call broke what the contract requires."""
 
 
-class Mismatch(Exception):  # noqa: N818 - the library's fault, reported as a verdict
+class Mismatch(Exception):
     """A plain call returned what the contract does not allow."""
 
 

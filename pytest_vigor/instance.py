@@ -6,11 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_vigor import behaviour as b
-from pytest_vigor import term as t
+from pytest_vigor import behaviour as b, term as t
 from pytest_vigor.behaviour import Assume, Behaviour, Called, Node, Oblige, Path
-from pytest_vigor.contract import Chosen, Contracts, Decided, NewStructure, Nothing, Required, SymbolicCall, bind
-from pytest_vigor.contract import result_bits, state
+from pytest_vigor.contract import (
+    Chosen,
+    Contracts,
+    Decided,
+    NewStructure,
+    Nothing,
+    Required,
+    SymbolicCall,
+    bind,
+    result_bits,
+    state,
+)
 from pytest_vigor.errors import ContractError
 from pytest_vigor.frame import Frame
 from pytest_vigor.ghost.consistent_hash import ConsistentHash

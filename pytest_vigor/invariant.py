@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_vigor import behaviour as b
-from pytest_vigor import term as t
+from pytest_vigor import behaviour as b, term as t
 from pytest_vigor.behaviour import Assume, Behaviour, Oblige, Path
 from pytest_vigor.contract import Contracts
 from pytest_vigor.ghost.facts import Facts
@@ -232,8 +231,8 @@ def _compared(condition: Bool, found: dict[int, None], seen: set[int]) -> None:
             continue
         seen.add(term.uid)
         if term.op == "eq" and isinstance(term.args[1], int) and 1 < term.args[1] < 1 << 32:
-            if any(str(leaf.data).startswith(("call", "argument.")) for leaf in t.leaves(term.args[0]).values()):
-                found[term.args[1]] = None
+            names = [str(leaf.data) for leaf in t.leaves(term.args[0]).values()]
+            found |= dict.fromkeys(term.args[1:] if any(n.startswith(("call", "argument.")) for n in names) else ())
         stack.extend(term.args)
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_vigor import behaviour as b
-from pytest_vigor import term as t
+from pytest_vigor import behaviour as b, term as t
 from pytest_vigor.ghost.consistent_hash import ConsistentHash
 from pytest_vigor.ghost.index_pool import Pool
 from pytest_vigor.ghost.map import Map
@@ -158,7 +157,7 @@ def _spread(shrinking: _Shrinking, subject: Subject, state: Any) -> bool:
             return shrinking.learn()
         case Map():
             items = state.items
-            touched = [key for key in facts.touched(items.name)]
+            touched = list(facts.touched(items.name))
             for extra in range(DUMMIES + 1):
                 keys = [*touched, *(_dummy(items.key_bits, n) for n in range(extra))]
                 for key in keys[len(touched):]:

@@ -8,9 +8,7 @@ from typing import Any
 
 from pytest_vigor import behaviour as b
 from pytest_vigor.frame import Frame
-from pytest_vigor.ghost import flows
-from pytest_vigor.ghost import map as maps
-from pytest_vigor.ghost import vector as vectors
+from pytest_vigor.ghost import flows, map as maps, vector as vectors
 from pytest_vigor.ghost.consistent_hash import ConsistentHash
 from pytest_vigor.ghost.facts import Plain
 from pytest_vigor.ghost.flow_table import FlowTable

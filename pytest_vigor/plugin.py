@@ -19,7 +19,7 @@ SKIPPED = "a property: run pytest with --vigor to prove it"
 PROGRESS_SECONDS = 1.0
 
 
-class NotProved(Exception):  # noqa: N818 - a verdict, not a failure of the tool
+class NotProved(Exception):
     """A property that was not proved; the text is the whole report."""
 
 
@@ -195,7 +195,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
     outcome = yield
-    if call.excinfo is None or "pytest_vigor.verdict" not in sys.modules and "pytest_vigor.errors" not in sys.modules:
+    if call.excinfo is None or ("pytest_vigor.verdict" not in sys.modules and "pytest_vigor.errors" not in sys.modules):
         return
     from pytest_vigor.errors import VigorError
 

@@ -19,7 +19,7 @@ from pytest_vigor import term as t
 from pytest_vigor.integers import impossible
 from pytest_vigor.term import Bool, Term
 
-PRODUCTS = frozenset({"mul", "udiv", "urem", "sdiv", "srem"})
+PRODUCTS = frozenset({"mul", "udiv", "urem", "sdiv", "srem", "opaque"})
 DEFAULT_RESOURCES = 20_000_000  #: z3's rlimit for one query: a few CPU seconds
 
 
@@ -93,7 +93,7 @@ class Translator:
         return self._sorts[width]
 
     def products(self, value: Any) -> bool:
-        """Whether a value depends on a product, quotient or remainder."""
+        """Whether a value depends on a product, quotient or remainder, or on what is opaque."""
         if not isinstance(value, Term):
             return False
         if value.uid not in self._products:
@@ -179,6 +179,8 @@ class Translator:
             case "land" | "lor":
                 make = c.Z3_mk_and if term.op == "land" else c.Z3_mk_or
                 return self._keep(make(ctx, len(args), (c.Ast * len(args))(*[self(a) for a in args])))
+        if term.op == "opaque":
+            return self._apply(f"opaque.{term.uid}", (), width, []) if self.abstract else self(args[0])
         if self.abstract and term.op in PRODUCTS:
             asts = [self(args[0], width), self(args[1], width)]
             return self._apply(f"{term.op}.{width}", (width, width), width, asts)
@@ -310,7 +312,8 @@ class Solver:
         ctx = self._solver.ctx.ref()
         found = c.Z3_solver_get_unsat_core(ctx, self._solver.solver)
         c.Z3_ast_vector_inc_ref(ctx, found)
-        used = {c.Z3_get_ast_id(ctx, c.Z3_ast_vector_get(ctx, found, k)) for k in range(c.Z3_ast_vector_size(ctx, found))}
+        size = c.Z3_ast_vector_size(ctx, found)
+        used = {c.Z3_get_ast_id(ctx, c.Z3_ast_vector_get(ctx, found, k)) for k in range(size)}
         c.Z3_ast_vector_dec_ref(ctx, found)
         return tuple(
             place for place, condition in enumerate(conditions)

@@ -1,6 +1,6 @@
 """Bit-vector and Boolean terms: what the explorer computes with, what a Behaviour stores, what the solver is asked.
 
-A concrete value is a Python ``int`` (a bit-vector, unsigned) or ``bool``; a symbolic one is a hash-consed :class:`Term`.
+A concrete value is a Python ``int`` (an unsigned bit-vector) or ``bool``; a symbolic one is an interned :class:`Term`.
 Equal terms are the same object, so ``is`` decides syntactic equality. Width 0 means Boolean. Every constructor
 simplifies: sums are linear normal forms (so that pointers and indices compare by structure) and disjoint shifts and
 masks become concatenations of pieces (so that a byte-swapped header field is the same term however it was read).
@@ -11,6 +11,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 Value: TypeAlias = "int | Term"
@@ -89,6 +90,11 @@ def undefined(name: str, width: int) -> Term:
 def app(name: str, width: int, *args: tuple[int, Value]) -> Term:
     """An uninterpreted function applied to ``(width, value)`` pairs."""
     return _make("app", width, tuple(v for _, v in args), (name, tuple(w for w, _ in args)))
+
+
+def opaque(width: int, value: Value) -> Value:
+    """The same value, which a solver takes for any value before it looks into it."""
+    return value if type(value) is int else _make("opaque", width, (value,), None, *bounds(value))
 
 
 # ---- linear sums --------------------------------------------------------------------------------------------------
@@ -370,10 +376,10 @@ def _extract(value: Value, width: int, hi: int, lo: int) -> Value:
         return _BITWISE[op](out, extract(a, width, hi, lo), extract(b, width, hi, lo))
     if lo > 0 and op == "add" and not (value.data[0] | _or(value.data[1])) & mask(lo):  # a sum, shifted
         const, coeffs = value.data
-        inner: Value = signed(const, width) >> lo & mask(width)
+        narrow: Value = signed(const, width) >> lo & mask(width)
         for atom, coeff in zip(value.args, coeffs, strict=True):
-            inner = add(width, inner, scale(width, atom, signed(coeff, width) >> lo & mask(width)))
-        return extract(inner, width, hi - lo, 0)
+            narrow = add(width, narrow, scale(width, atom, signed(coeff, width) >> lo & mask(width)))
+        return extract(narrow, width, hi - lo, 0)
     if lo == 0 and op == "add":
         const, coeffs = value.data
         total: Value = const & mask(out)
@@ -495,7 +501,7 @@ def _aligned(width: int, a: Value, b: Value, operation: Callable[[int, Value, Va
             position -= w
     edges = [*sorted(cuts, reverse=True), 0]
     parts: list[tuple[int, Value]] = []
-    for top, bottom in zip(edges, edges[1:], strict=False):
+    for top, bottom in pairwise(edges):
         x, y = extract(a, width, top - 1, bottom), extract(b, width, top - 1, bottom)
         if type(x) is not int and type(y) is not int:
             return None
@@ -880,6 +886,8 @@ def build(op: str, width: int, args: Sequence[Any], data: Any) -> Any:
             for a, c in zip(args, coeffs, strict=True):
                 total = add(width, total, scale(width, a, c))
             return total
+        case "opaque":
+            return opaque(width, args[0])
         case "concat":
             return concat(list(zip(data, args, strict=True)))
         case "extract":

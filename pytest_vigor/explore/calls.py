@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_vigor import contract as c
-from pytest_vigor import term as t
+from pytest_vigor import contract as c, term as t
 from pytest_vigor.behaviour import Called
 from pytest_vigor.explore.block import CALLER_SAVED
 from pytest_vigor.explore.libc import LIBC

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import process_time
-from typing import Any
 
-from pytest_vigor import behaviour as b
-from pytest_vigor import term as t
+from pytest_vigor import behaviour as b, term as t
 from pytest_vigor.behaviour import Behaviour, MutableScalar, Path, Structure
 from pytest_vigor.binary import Binary
 from pytest_vigor.contract import Contracts, NewStructure, state
@@ -117,7 +115,7 @@ class Explorer:
                 if accepted:
                     names = self._name_structures(each)
                     self.left[len(self.left)] = _Left(
-                        {key: cell for key, cell in _written(each).items()}, dict(each.made), dict(each.handles)
+                        _written(each), dict(each.made), dict(each.handles)
                     )
                 value = int(accepted)
                 paths.append(Path(each.node, "returned", value, structures=names, blocks=each.blocks))
@@ -278,7 +276,9 @@ class Explorer:
     def _set_up(self, path: PathState) -> None:
         """Puts the NF's memory and structures as they are between steps."""
         renamed = self._names
-        handles = {old: path.memory.add(f"the structure {renamed[name]}", 0).base for old, name in self._handles.items()}
+        handles = {
+            old: path.memory.add(f"the structure {renamed[name]}", 0).base for old, name in self._handles.items()
+        }
         for (base, offset), (value, size, k) in self.start.cells.items():
             if isinstance(value, int) and value >= REGION_BASE:
                 if value not in handles or size != 8:

@@ -100,7 +100,8 @@ class Memory:
     def add(self, name: str, size_bytes: Value, *, writable: bool = True, frame: Frame | None = None) -> Region:
         """A new region of uninitialised memory, or of a frame's bytes."""
         number = sum(key > 0 for key in self.regions) + 1
-        region = Region(name, REGION_BASE + (number << REGION_BITS), size_bytes, writable, frame=frame, owner=self.owner)
+        base = REGION_BASE + (number << REGION_BITS)
+        region = Region(name, base, size_bytes, writable, frame=frame, owner=self.owner)
         self.regions[number] = region
         return region
 
@@ -114,7 +115,7 @@ class Memory:
             number = (address - REGION_BASE + (1 << REGION_BITS - 1)) >> REGION_BITS
             return self.regions.get(number)
         for key, region in self.regions.items():
-            if key < 0 and isinstance(region.size_bytes, int) and region.base <= address <= region.base + region.size_bytes:
+            if key < 0 and isinstance(region.size_bytes, int) and 0 <= address - region.base <= region.size_bytes:
                 if address == region.base + region.size_bytes and -address in self.regions:
                     continue
                 return region
@@ -130,7 +131,7 @@ class Memory:
     # ---- access
 
     def _locate(self, address: Value, size_bytes: int, where: int, write: bool, guard: Bool) -> tuple[Region, Value]:
-        const, rest = t.split_base(ADDRESS_BITS, address)
+        const, _ = t.split_base(ADDRESS_BITS, address)
         region = self.region_at(const)
         verb = "write" if write else "read"
         if region is None:

@@ -16,7 +16,9 @@ def merge(a: PathState, b: PathState) -> PathState | None:
     """One path for two at the same address, or None where they differ in more than branches and registers."""
     if a.calls != b.calls or a.loans != b.loans or a.handles != b.handles or a.made != b.made:
         return None
-    if _other_pointers(a, b) or any(a.ghosts[name] is not b.ghosts[name] for name in a.ghosts) or a.memory_state() != b.memory_state():
+    if _other_pointers(a, b) or any(a.ghosts[name] is not b.ghosts[name] for name in a.ghosts):
+        return None
+    if a.memory_state() != b.memory_state():
         return None
     common = _common(a.node, b.node)
     left, right = _since(a.node, common), _since(b.node, common)
@@ -90,7 +92,7 @@ def _conjunction(condition: Condition | None, before: Condition | None) -> Bool:
 def _other_pointers(a: PathState, b: PathState) -> bool:
     """Whether a register points to different places: such paths are better kept apart."""
     return any(
-        x is not y and any(isinstance(v, int) and v >= REGION_BASE for v in (x, y)) and not x == y
+        x is not y and any(isinstance(v, int) and v >= REGION_BASE for v in (x, y)) and x != y
         for x, y in zip(a.registers.slots, b.registers.slots, strict=True)
     )
 

@@ -6,7 +6,6 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pytest_vigor import term as t
 from pytest_vigor.behaviour import Assume, Event, Node, Oblige
 from pytest_vigor.explore.block import Registers
 from pytest_vigor.explore.memory import Failed, Memory, Stop, independent

@@ -1,4 +1,4 @@
-"""Depth-first search through an entry point: runs blocks, forks where the input decides, asks the solver what can be."""
+"""Search through an entry point: runs blocks, forks where the input decides, asks the solver what can be."""
 
 from __future__ import annotations
 

@@ -117,7 +117,8 @@ class ConsistentHash:
         return t.lnot(none)
 
     def _rank(self, key: Value, index: Value) -> Value:
-        return t.app(f"{self.name}.rank", RANK_BITS, (self.key_bits, key), (INDEX_BITS, index))
+        order = self.facts.apply(f"{self.name}.order", self.key_bits, self.key_bits, key)
+        return t.app(f"{self.name}.rank", RANK_BITS, (self.key_bits, order), (INDEX_BITS, index))
 
     def _first(self, key: Value, available: FlowTable) -> Value:
         """The available index of the lowest rank; anything where there is none."""

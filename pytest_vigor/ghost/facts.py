@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pytest_vigor import term as t
-from pytest_vigor.term import Bool, Value
+from pytest_vigor.term import Bool, Term, Value
 
 Predicate = Callable[[Any], Bool]
 Extent = Callable[[], Iterable[int]]
@@ -31,6 +31,9 @@ class Knowledge(Protocol):
     ) -> Bool:
         """Whether a predicate holds at every index or key; ``extent`` lists them where the state is plain."""
 
+    def apply(self, name: str, width: int, key_bits: int, key: Value) -> Value:
+        """The value of an unknown function of a key."""
+
     def fresh(self, name: str, width: int, identity: Hashable, define: Definition | None = None) -> Value:
         """A value about which nothing is known but what ``define`` adds when it is made, or what is added then."""
 
@@ -44,6 +47,7 @@ class Mark:
     universals: dict[str, list[Predicate]]
     foralls: dict[Hashable, Bool]
     fresh: dict[Hashable, Value]
+    applied: dict[str, dict[Term, Value]]
 
 
 class Facts:
@@ -60,6 +64,7 @@ class Facts:
         self._universals: dict[str, list[Predicate]] = {}
         self._foralls: dict[Hashable, Bool] = {}
         self._fresh: dict[Hashable, Value] = {}
+        self._applied: dict[str, dict[Term, Value]] = {}
 
     def fact(self, condition: Bool) -> None:
         if condition is not True:
@@ -91,6 +96,19 @@ class Facts:
             self.universal(domain, lambda value: t.implies(holds, predicate(value)))
         return found
 
+    def apply(self, name: str, width: int, key_bits: int, key: Value) -> Value:
+        value = t.app(name, width, (key_bits, key))
+        # That equal keys have equal values a solver knows of itself. But keys that are put together of bytes it finds
+        # equal only bit by bit, one value of all their bits after the other.
+        if isinstance(key, Term) and key.op not in ("var", "app"):
+            applied = self._applied.setdefault(name, {})
+            if key not in applied:
+                for other, other_value in applied.items():
+                    same = t.eq(key_bits, key, other)
+                    self.fact(t.implies(same, t.eq(width, value, other_value)))
+                applied[key] = value
+        return value
+
     def fresh(self, name: str, width: int, identity: Hashable, define: Definition | None = None) -> Value:
         found = self._fresh.get(identity)
         if found is None:
@@ -106,6 +124,7 @@ class Facts:
             {name: dict(values) for name, values in self._touched.items()},
             {name: list(predicates) for name, predicates in self._universals.items()},
             dict(self._foralls), dict(self._fresh),
+            {name: dict(values) for name, values in self._applied.items()},
         )  # fmt: skip
 
     def reset(self, mark: Mark) -> None:
@@ -114,6 +133,7 @@ class Facts:
         self._touched = {name: dict(values) for name, values in mark.touched.items()}
         self._universals = {name: list(predicates) for name, predicates in mark.universals.items()}
         self._foralls, self._fresh = dict(mark.foralls), dict(mark.fresh)
+        self._applied = {name: dict(values) for name, values in mark.applied.items()}
 
     def touched(self, domain: str) -> tuple[Value, ...]:
         """Where the base has been read."""
@@ -136,6 +156,9 @@ class Plain:
         self, identity: Hashable, domain: str, width: int, predicate: Predicate, extent: Extent
     ) -> Bool:
         return all(predicate(value) is True for value in extent())
+
+    def apply(self, name: str, width: int, key_bits: int, key: Value) -> Value:
+        raise LookupError(f"{name} is not determined by plain values")
 
     def fresh(self, name: str, width: int, identity: Hashable, define: Definition | None = None) -> Value:
         raise LookupError(f"{name} is not determined by plain values")

@@ -67,7 +67,7 @@ class Base:
         return t.app(f"{self.name}.key", self.key_bits, (INDEX_BITS, index))
 
     def find(self, key: Value) -> Value:
-        return t.app(f"{self.name}.find", INDEX_BITS, (self.key_bits, key))
+        return self.facts.apply(f"{self.name}.find", INDEX_BITS, self.key_bits, key)
 
     def has(self, key: Value) -> Bool:
         index = self.find(key)

@@ -48,11 +48,11 @@ class Base:
 
     def has(self, key: Value) -> Bool:
         self.facts.touch(self.name, key)
-        return t.app(f"{self.name}.has", 0, (self.key_bits, key))
+        return self.facts.apply(f"{self.name}.has", 0, self.key_bits, key)  # type: ignore[return-value]
 
     def value(self, key: Value) -> Value:
         self.facts.touch(self.name, key)
-        return t.app(f"{self.name}.value", VALUE_BITS, (self.key_bits, key))
+        return self.facts.apply(f"{self.name}.value", VALUE_BITS, self.key_bits, key)
 
     def size(self) -> Value:
         return self._size

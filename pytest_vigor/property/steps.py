@@ -12,11 +12,11 @@ from pytest_vigor.record import Record
 from pytest_vigor.term import Bool
 
 
-class Discarded(Exception):  # noqa: N818 - control flow, not an error
+class Discarded(Exception):
     """The property does not speak of this case."""
 
 
-class Beyond(Exception):  # noqa: N818 - control flow, not an error
+class Beyond(Exception):
     """The property asks what comes after a point at which this path ended."""
 
 
