@@ -23,7 +23,7 @@ import z3
 
 from pytest_vigor.compiler import find_compiler
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 WRONG = ROOT / "tests" / "wrong"
 SNAPSHOTS = WRONG / "snapshots"
 MADE_WITH = SNAPSHOTS / "made-with.txt"
