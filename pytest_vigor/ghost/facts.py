@@ -104,8 +104,8 @@ class Facts:
             applied = self._applied.setdefault(name, {})
             if key not in applied:
                 for other, other_value in applied.items():
-                    same = t.eq(key_bits, key, other)
-                    self.fact(t.implies(same, t.eq(width, value, other_value)))
+                    equal = t.eq(width, value, other_value) if width else t.iff(value, other_value)
+                    self.fact(t.implies(t.eq(key_bits, key, other), equal))
                 applied[key] = value
         return value
 
