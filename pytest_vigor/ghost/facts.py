@@ -104,7 +104,7 @@ class Facts:
             applied = self._applied.setdefault(name, {})
             if key not in applied:
                 for other, other_value in applied.items():
-                    equal = t.eq(width, value, other_value) if width else t.iff(value, other_value)
+                    equal = t.eq(width, value, other_value) if width else t.iff(value, other_value)  # type: ignore[arg-type]
                     self.fact(t.implies(t.eq(key_bits, key, other), equal))
                 applied[key] = value
         return value

@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_vigor import term as t
 from pytest_vigor.number import AnyValue, Run, Truth, condition, truth
-from pytest_vigor.property.packets import Packet
+from pytest_vigor.property.packets import Header, Packet
 from pytest_vigor.record import Record
 from pytest_vigor.term import Bool
 
@@ -30,6 +30,8 @@ class AssumingRun(Run):
 
 def assume(value: Any) -> None:
     """Leaves out the cases in which a condition does not hold."""
+    if isinstance(value, Header):
+        value = value.present
     if isinstance(value, Truth):
         run: Any = value.run
         run.assume(value.term)
