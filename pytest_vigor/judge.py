@@ -262,7 +262,6 @@ class Judging:
         self.broken: Duty | None = None
         self.impossible: dict[tuple[Any, ...], set[int]] = {}  #: beginnings of second steps, by the decisions before
         self.entered = False  #: whether this run went on to a further step without asking whether it can
-        self._told = False  #: whether the solver holds something of this run
         self._begin()
 
     def _begin(self) -> None:
@@ -272,16 +271,13 @@ class Judging:
         self.entered = False
         self._model = self.prepared.model
         self._learnt = len(self.facts.known)
-        self._untold: list[Bool] = []
-        if self._told:
-            self.solver.pop()
-            self._told = False
+        self._held: list[Bool] = []
 
     # ---- the solver, as a run sees it
 
     def add(self, condition: Bool) -> None:
         """From here on, on this run, the condition holds."""
-        self._untold.append(condition)
+        self._held.append(condition)
         self.known.add(condition)
         if self._model is not None and not self._model.value(condition):
             self._model = None
@@ -297,11 +293,7 @@ class Judging:
         if process_time() > self.cpu_deadline:
             raise Budget
         self._learn()
-        if not self._told:
-            self.solver.push()
-            self._told = True
-        self.solver.add_all(self._untold)
-        self._untold = []
+        self.solver.follow(self._held)
         return self.solver.check(*conditions, exact=exact)
 
     def possible(self, condition: Bool = True) -> bool:
@@ -347,20 +339,15 @@ class Judging:
 
     def run(self) -> _Failure | Unknown | None:
         """The first failure over all ways through the property, if any."""
-        try:
-            self.work = [([], None)]
-            while self.work:
-                prefix, model = self.work.pop()
-                self._begin()
-                self._model = model or self._model
-                outcome = self._once(prefix)
-                if outcome is not None:
-                    return outcome
-            return None
-        finally:
-            if self._told:
-                self.solver.pop()
-                self._told = False
+        self.work = [([], None)]
+        while self.work:
+            prefix, model = self.work.pop()
+            self._begin()
+            self._model = model or self._model
+            outcome = self._once(prefix)
+            if outcome is not None:
+                return outcome
+        return None
 
     def _once(self, prefix: list[Any]) -> _Failure | Unknown | None:
         run = SymbolicRun(self, prefix)

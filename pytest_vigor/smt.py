@@ -7,7 +7,7 @@ busy machine as on an idle one; wall time plays no part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from time import process_time
 from typing import Any
@@ -235,6 +235,7 @@ class Solver:
     _solver: Any = None
     _stack: list[Bool] = field(default_factory=list)
     _marks: list[int] = field(default_factory=list)
+    _followed: list[tuple[Bool, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._solver = z3.SolverFor("QF_UFBV", ctx=self.translator.context)
@@ -252,6 +253,21 @@ class Solver:
             del self._stack[self._marks[-levels] :]
             del self._marks[-levels:]
             self.depth -= levels
+
+    def follow(self, conditions: Sequence[Bool]) -> None:
+        """Has the stack hold, above its first level, exactly these conditions. What they have in common with those
+        before stays as it is: to tell a solver something is dearer than to ask it."""
+        levels = kept = 0
+        for level in self._followed:
+            if tuple(conditions[kept : kept + len(level)]) != level:
+                break
+            levels, kept = levels + 1, kept + len(level)
+        self.pop(len(self._followed) - levels)
+        del self._followed[levels:]
+        if kept < len(conditions):
+            self._followed.append(tuple(conditions[kept:]))
+            self.push()
+            self.add_all(conditions[kept:])
 
     def add(self, condition: Bool) -> None:
         if condition is not True:
