@@ -9,7 +9,7 @@ i has the outside port start_port + i, and what comes back is for it only from t
 
 import pytest
 
-from properties.flows import is_fragment, readdressed
+from properties.flows import is_fragment, readdressed, reply_to
 from pytest_vigor import assume
 
 pytestmark = pytest.mark.nf("nat")
@@ -273,6 +273,42 @@ def test_cut_headers_are_dropped(step):
 
 
 # ---- full specification: two steps
+
+
+def reply(step):
+    """The reply to what a packet from inside became, at any later time."""
+    assume_from_inside(step)
+    assume(not step.dropped)
+    return step.then(step.config.wan_device, reply_to(step.sent[0][1]), ...)
+
+
+def test_reply_comes_back(step):
+    """RFC 3022 §3.2, RFC 4787 §5: the reply to what was let out is let in, to the very device, address and port that
+    it came from, as long as the flow lives."""
+    later = reply(step)
+    assume(later.now - step.config.expiration_ns <= step.now)
+    back = translated(
+        later.packet, ipv4={"dst": step.packet.ipv4.src}, tcpudp={"dst_port": step.packet.tcpudp.src_port}
+    )
+    assert later.sent == [(step.device, readdressed(back, step.config.links[step.device]))]
+
+
+def test_late_reply_is_dropped(step):
+    """RFC 3022 §3.3, RFC 4787 §4.3: once the flow has expired, the reply is not let in."""
+    later = reply(step)
+    assume(later.now - step.config.expiration_ns > step.now)
+    assert later.dropped
+
+
+def test_flows_never_share_a_port(step):
+    """RFC 3022 §2.2, RFC 4787 §4.2.1 REQ-3: while a flow lives, no other flow has its outside port."""
+    assume_from_inside(step)
+    assume(not step.dropped)
+    later = step.then(..., ..., ...)
+    assume_from_inside(later)
+    assume(later.now - step.config.expiration_ns <= step.now and flow(later) != flow(step))
+    assume(not later.dropped)
+    assert later.sent[0][1].tcpudp.src_port != step.sent[0][1].tcpudp.src_port
 
 
 def test_flow_keeps_its_port(step):

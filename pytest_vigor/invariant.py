@@ -308,7 +308,7 @@ class Prover:
             if isinstance(answer, Unsat):
                 break
             if isinstance(answer, Sat):
-                failing = [each for each, claim in claims if not answer.value(claim)]
+                failing = [each for each, claim in claims if not answer.holds(claim)]
                 failing = failing or [each for each, _ in claims]
             else:  # one at a time then; what is left has been shown
                 failing = [

@@ -15,6 +15,7 @@ from pytest_vigor import behaviour as b, term as t
 from pytest_vigor.assumption import cited
 from pytest_vigor.behaviour import Behaviour, Path
 from pytest_vigor.contract import Contracts
+from pytest_vigor.equalities import Settled
 from pytest_vigor.frame import Frame
 from pytest_vigor.ghost.facts import Facts, Mark
 from pytest_vigor.headers import Header
@@ -31,7 +32,6 @@ from pytest_vigor.instance import (
     instantiate,
 )
 from pytest_vigor.invariant import Invariant, install
-from pytest_vigor.known import Known
 from pytest_vigor.number import fit, number
 from pytest_vigor.property.asserts import Noted, watch_asserts
 from pytest_vigor.property.packets import Packet
@@ -183,7 +183,7 @@ class SymbolicRun:
         if len(self.decisions) < len(self.prefix):
             answer: bool = self.prefix[len(self.decisions)]
         else:
-            decided = judge.known.decided(condition)
+            decided = judge.decided(condition)
             answer = judge.branch(condition, self.decisions) if decided is None else decided
         self.decisions.append(answer)
         self.suppose(condition if answer else t.lnot(condition))
@@ -199,11 +199,11 @@ class SymbolicRun:
             if not condition:
                 raise Discarded
             return
-        if self.judge.known.decided(condition) is True:
-            return
-        if not self.judge.possible(condition):
+        decided = self.judge.decided(condition)
+        if decided is False:
             raise Discarded
-        self.suppose(condition)
+        if decided is None:  # whether it is possible is asked when something depends on that
+            self.suppose(condition)
 
     def pick(self, count: int) -> int:
         """One of several, the others later."""
@@ -224,7 +224,7 @@ class Prepared:
     instance: Instance
     facts: Facts
     mark: Mark
-    known: Known
+    settled: Settled
     given: list[Bool]
     solver: Solver  #: holds all of this
     model: Sat | None  #: of the path; None where the solver is unsure
@@ -236,15 +236,19 @@ class Prepared:
         old, numbers = subject.begin(facts)
         instance = instantiate(path, subject.contracts, facts, old, numbers)
         given = [subject.accepted, *input_conditions(instance.inputs, TIME), *instance.conditions]
-        known = Known()
+        settled = Settled()
         for condition in (*given, *facts.known):
-            known.add(condition)
+            settled.add(condition)
+        settled.settle()
+        if settled.impossible:
+            return None
         solver = Solver(subject.solver.translator, statistics=subject.solver.statistics)
         solver.add_all([*given, *facts.known])
         answer = solver.check(exact=False)
         if isinstance(answer, Unsat):
             return None
-        return cls(instance, facts, facts.mark(), known, given, solver, answer if isinstance(answer, Sat) else None)
+        model = answer if isinstance(answer, Sat) else None
+        return cls(instance, facts, facts.mark(), settled, given, solver, model)
 
 
 class Judging:
@@ -261,14 +265,12 @@ class Judging:
         self.reached = False
         self.broken: Duty | None = None
         self.impossible: dict[tuple[Any, ...], set[int]] = {}  #: beginnings of second steps, by the decisions before
-        self.entered = False  #: whether this run went on to a further step without asking whether it can
         self._begin()
 
     def _begin(self) -> None:
         """Back to the start of the path."""
         self.facts.reset(self.prepared.mark)
-        self.known = self.prepared.known.copy()
-        self.entered = False
+        self.settled = self.prepared.settled.copy()
         self._model = self.prepared.model
         self._learnt = len(self.facts.known)
         self._held: list[Bool] = []
@@ -278,8 +280,8 @@ class Judging:
     def add(self, condition: Bool) -> None:
         """From here on, on this run, the condition holds."""
         self._held.append(condition)
-        self.known.add(condition)
-        if self._model is not None and not self._model.value(condition):
+        self.settled.add(condition)
+        if self._model is not None and not self._model.holds(condition):
             self._model = None
 
     def _learn(self) -> None:
@@ -287,6 +289,14 @@ class Judging:
         while self._learnt < len(known):
             self._learnt += 1
             self.add(known[self._learnt - 1])
+
+    def decided(self, condition: Bool) -> bool | None:
+        """Whether a condition plainly holds or fails here; raises Discarded where nothing can be so."""
+        self._learn()
+        decided = self.settled.decided(condition)
+        if self.settled.impossible:
+            raise Discarded
+        return decided
 
     def ask(self, *conditions: Bool, exact: bool = True) -> Answer:
         """The solver's answer to whether conditions can hold here."""
@@ -299,29 +309,30 @@ class Judging:
     def possible(self, condition: Bool = True) -> bool:
         """Whether a condition can hold here; yes where the solver is unsure. Keeps the model that shows it."""
         self._learn()
-        if self._model is not None and self._model.value(condition):
+        if self._model is not None and self._model.holds(condition):
             return True
-        if self.known.decided(condition) is False:
-            return False
         answer = self.ask(condition, exact=False)
         if not isinstance(answer, Unsat):
             self._model = answer if isinstance(answer, Sat) else None
         return not isinstance(answer, Unsat)
 
-    def _enter(self, second: Instance, impossible: set[int]) -> None:
+    def _enter(self, run: SymbolicRun, second: Instance, impossible: set[int]) -> None:
         """Goes along a path of a further step; raises Discarded where that is plainly impossible. Other paths that
         begin in the same way are impossible then, too. The solver is not asked: what the property says next mostly
         excludes more."""
         self._learn()
         for item in second.items:
-            if self.known.decided(item.condition) is False:
+            if self.settled.at_once(item.condition) is False:
                 impossible.add(id(item.node))
                 raise Discarded
-        self.entered = True
+            run.suppose(item.condition)
+        self.decided(True)
 
     def branch(self, condition: Bool, decisions: list[Any]) -> bool:
         """Which way to go on; the other way later, if it is possible too."""
         if not self.possible(condition):
+            if not self.possible(t.lnot(condition)):
+                raise Discarded
             return False
         model = self._model
         if self.possible(t.lnot(condition)):
@@ -380,10 +391,10 @@ class Judging:
                 return Unknown(f"the solver gave up ({answer.reason}) on {error or 'an assert'}", "simplify the claim")
         except Exception:
             # Where no state leads, nothing that the property meets there counts.
-            if not self.entered or not isinstance(self.ask(), Unsat):
+            if not isinstance(self.ask(), Unsat):
                 raise
         if noted.reached and not self.reached:
-            self.reached = not self.entered or not isinstance(self.ask(), Unsat)
+            self.reached = not isinstance(self.ask(), Unsat)
         return None
 
     def _step(self, run: SymbolicRun, instance: Instance, steps: list[Instance], tag: str) -> Step:
@@ -392,7 +403,7 @@ class Judging:
 
         def outcome() -> tuple[State, Sent, bool]:
             value = instance.value
-            packet = Packet(run, self.facts, replace(instance.frame, limits=self.known), inputs.length)
+            packet = Packet(run, self.facts, replace(instance.frame, limits=self.settled.known), inputs.length)
             new = view(subject.header, run, instance.new, instance.new_scalars)
             if value == b.NF_DROP & t.mask(32):
                 return new, Sent(), False
@@ -405,7 +416,7 @@ class Judging:
             if device is ...:
                 device = number(run, t.var(then + b.DEVICE, 16), 16)
             if packet is ...:
-                frame = Frame(then + b.PACKET, limits=self.known)
+                frame = Frame(then + b.PACKET, limits=self.settled.known)
                 packet = Packet(run, self.facts, frame, t.var(then + b.LENGTH, 16))
             if now is ...:
                 now = number(run, t.zext(t.var(then + b.NOW, b.TIME_BITS), b.TIME_BITS, 64), 64, True)
@@ -423,9 +434,7 @@ class Judging:
             second = instantiate(
                 chosen, subject.contracts, self.facts, instance.new, instance.new_scalars, given, then
             )
-            self._enter(second, impossible)
-            for condition in second.conditions:
-                run.suppose(condition)
+            self._enter(run, second, impossible)
             steps.append(second)
             return self._step(run, second, steps, then)
 
@@ -437,7 +446,7 @@ class Judging:
             run, config=config_record(subject.header, run),
             device_count=number(run, t.var(b.DEVICE_COUNT, 16), 16),
             device=number(run, inputs.device, 16),
-            packet=Packet(run, self.facts, replace(inputs.frame, limits=self.known), inputs.length),
+            packet=Packet(run, self.facts, replace(inputs.frame, limits=self.settled.known), inputs.length),
             now=number(run, inputs.now, 64, True),
             old=view(subject.header, run, instance.old, instance.old_scalars),
             outcome=outcome if ended else None, reason=instance.path.reason,

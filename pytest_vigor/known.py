@@ -89,6 +89,27 @@ class Known:
                 return lo, hi
         return max(lo, low), min(hi, high)
 
+    def signed_reach(self, width: int, value: Value) -> tuple[int, int]:
+        """The same for the value as two's complement."""
+        half = t.mask(width - 1)
+        if isinstance(value, int):
+            return t.signed(value, width), t.signed(value, width)
+        if value.op == "sext":
+            return self.signed_reach(value.args[0].width, value.args[0])
+        lo, hi = self.reach(width, value)
+        if hi <= half:
+            return lo, hi
+        if value.op == "add":
+            const, coeffs = value.data
+            low = high = t.signed(const, width)
+            for atom, coeff in zip(value.args, coeffs, strict=True):
+                factor = t.signed(coeff, width)
+                ends = sorted(factor * end for end in self.signed_reach(width, atom))
+                low, high = low + ends[0], high + ends[1]
+            if -half - 1 <= low and high <= half:
+                return low, high
+        return (t.signed(lo, width), t.signed(hi, width)) if lo > half else (-half - 1, half)
+
     def decided(self, condition: Bool) -> bool | None:
         """Whether a condition holds or fails, as far as this tells."""
         if isinstance(condition, bool):
@@ -100,7 +121,9 @@ class Known:
             return False
         match condition.op:
             case "ult":
-                return self._below(*condition.args)
+                return _before(*(self.reach(condition.data, each) for each in condition.args))
+            case "slt":
+                return _before(*(self.signed_reach(condition.data, each) for each in condition.args))
             case "eq" if isinstance(condition.args[1], int):
                 bounds = self.bounds.get(condition.args[0].uid)
                 if bounds is None:
@@ -119,11 +142,7 @@ class Known:
                 return unit if all(answer is unit for answer in answers) else None
         return None
 
-    def _below(self, a: t.Value, b: t.Value) -> bool | None:
-        if isinstance(a, int) and isinstance(b, Term) and b.uid in self.bounds:
-            lo, hi = self.bounds[b.uid]
-            return True if a < lo else False if hi <= a else None
-        if isinstance(b, int) and isinstance(a, Term) and a.uid in self.bounds:
-            lo, hi = self.bounds[a.uid]
-            return True if hi < b else False if b <= lo else None
-        return None
+
+def _before(a: tuple[int, int], b: tuple[int, int]) -> bool | None:
+    """Whether a number between the bounds ``a`` is less than any between ``b``."""
+    return True if a[1] < b[0] else False if a[0] >= b[1] else None

@@ -953,6 +953,19 @@ def leaves(value: Any, seen: dict[int, Term] | None = None) -> dict[int, Term]:
     return seen
 
 
+_leaf_uids: dict[int, frozenset[int]] = {}
+
+
+def leaf_uids(value: Any) -> frozenset[int]:
+    """The uids of all leaves in a value."""
+    if type(value) is not Term:
+        return frozenset()
+    found = _leaf_uids.get(value.uid)
+    if found is None:
+        found = _leaf_uids[value.uid] = frozenset(leaves(value))
+    return found
+
+
 def evaluate(value: Any, leaf: Callable[[Term, tuple[Any, ...]], Any], memo: dict[int, Any]) -> Any:
     """The concrete value under an assignment. ``leaf(term, args)`` gives leaves, with an app's concrete arguments."""
     if type(value) is not Term:
