@@ -17,3 +17,11 @@ def reply_to(packet):
         ipv4={"src": packet.ipv4.dst, "dst": packet.ipv4.src},
         tcpudp={"src_port": packet.tcpudp.dst_port, "dst_port": packet.tcpudp.src_port},
     )
+
+
+def differ(one, other):
+    """Whether two tuples differ in anything, as one question instead of one for each part."""
+    different = False
+    for mine, theirs in zip(one, other, strict=True):
+        different = (mine != theirs) | different
+    return different

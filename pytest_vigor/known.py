@@ -41,13 +41,15 @@ class Known:
     def _bound(self, condition: Term) -> None:
         if condition.op == "eq" and isinstance(condition.args[1], int) and isinstance(condition.args[0], Term):
             self._within(condition.args[0], condition.args[1], condition.args[1])
-        if condition.op != "ult":
+        if condition.op not in ("ult", "ule"):
             return
+        (low, _), (_, high) = (self.reach(condition.data, each) for each in condition.args)
         a, b = condition.args
-        if isinstance(a, int) and isinstance(b, Term):
-            self._within(b, a + 1, b.hi)
-        elif isinstance(b, int) and isinstance(a, Term):
-            self._within(a, a.lo, b - 1)
+        apart = condition.op == "ult"
+        if isinstance(a, Term):
+            self._within(a, low, high - apart)
+        if isinstance(b, Term):
+            self._within(b, low + apart, high)
 
     def _within(self, value: Term, low: int, high: int) -> None:
         """The value lies between these, and what it is made of accordingly."""
@@ -120,10 +122,13 @@ class Known:
         if isinstance(negated, Term) and negated.uid in self.holding:
             return False
         match condition.op:
-            case "ult":
-                return _before(*(self.reach(condition.data, each) for each in condition.args))
-            case "slt":
-                return _before(*(self.signed_reach(condition.data, each) for each in condition.args))
+            case "ult" | "slt" | "ule" | "sle":
+                reach = self.reach if condition.op[0] == "u" else self.signed_reach
+                a, b = (reach(condition.data, each) for each in condition.args)
+                if condition.op in ("ult", "slt"):
+                    return _before(a, b)
+                after = _before(b, a)
+                return None if after is None else not after
             case "eq" if isinstance(condition.args[1], int):
                 bounds = self.bounds.get(condition.args[0].uid)
                 if bounds is None:

@@ -20,6 +20,7 @@ from pytest_vigor.integers import impossible
 from pytest_vigor.term import Bool, Term
 
 PRODUCTS = frozenset({"mul", "udiv", "urem", "sdiv", "srem", "opaque"})
+PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
 DEFAULT_RESOURCES = 20_000_000  #: z3's rlimit for one query: a few CPU seconds
 
 
@@ -255,7 +256,7 @@ class Solver:
 
     def __post_init__(self) -> None:
         self._solver = z3.SolverFor("QF_UFBV", ctx=self.translator.context)
-        self._solver.set("rlimit", self.resources)
+        self._solver.set("rlimit", min(self.resources, PATIENCE))
         self._solver.push()  # from the first level on it works incrementally, which is much the faster way here
 
     def push(self) -> None:
@@ -302,6 +303,8 @@ class Solver:
                 return Unsat((place,))
         start = process_time()
         answer = self._ask(self._solver, self.translator, conditions)
+        if isinstance(answer, Unsure):
+            answer = self._afresh(conditions)
         if exact and self.exact and not isinstance(answer, Unsat):
             answer = self._exactly(answer, conditions)
         spent = process_time() - start
@@ -321,6 +324,17 @@ class Solver:
                 c.Z3_model_inc_ref(ctx, model)
                 return Sat(model, translator)
         return Unsure(str(c.Z3_solver_get_reason_unknown(ctx, solver.solver)))
+
+    def _afresh(self, conditions: tuple[Bool, ...]) -> Answer:
+        """The answer of a solver that has seen nothing before, and so may look at everything at once."""
+        ctx = self.translator.context
+        steps = ("simplify", "propagate-values", "ackermannize_bv", "simplify", "smt")
+        solver = z3.Then(*(z3.Tactic(step, ctx) for step in steps), ctx=ctx).solver()
+        solver.set("rlimit", self.resources)
+        for each in (*self._stack, *conditions):
+            c.Z3_solver_assert(solver.ctx.ref(), solver.solver, self.translator.simple(each))
+        answer = self._ask(solver, self.translator, ())
+        return Unsat(tuple(range(len(conditions)))) if isinstance(answer, Unsat) else answer
 
     def _exactly(self, answer: Answer, conditions: tuple[Bool, ...]) -> Answer:
         """The answer where products and quotients are what they are."""
