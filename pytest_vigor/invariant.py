@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ States = Mapping[str, Any]
 #: Whether a candidate holds of some states at an index, key or (for plain numbers) at all.
 Claim = Callable[[States, Mapping[str, Value], Value, Value], Bool]
 CONSTANT_LIMIT = 8
+CEILING_LIMIT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Invariant:
 
 def candidates(behaviour: Behaviour, header: Header) -> Iterator[Invariant]:
     """Guesses over the structures' ages, the fields of their records, and the NF's own numbers."""
-    constants = _constants(behaviour)
+    constants, ceilings = _constants(behaviour), _ceilings(behaviour)
     types = {each.name: each.record or each.key for each in header.state_objects}
     limits = {b.DEVICE_COUNT: (t.var(b.DEVICE_COUNT, 16), 16)}
     capacities = [value for each in behaviour.structures for name, value in each.parameters if name == "capacity"]
@@ -78,7 +80,7 @@ def candidates(behaviour: Behaviour, header: Header) -> Iterator[Invariant]:
             partners = [pool for pool in pools if by_capacity[pool] is by_capacity[name]]
             for leaf in scalars(record):
                 if isinstance(leaf.type, Integer):
-                    yield from _field(name, leaf.path, leaf.offset, leaf.type, record, limits, constants, partners)
+                    yield from _field(name, leaf.path, leaf.offset, leaf.type, record, limits, ceilings, partners)
         elif each.kind == "map":
             yield from _values(name, limits, constants, pools)
     for scalar in behaviour.scalars:
@@ -95,7 +97,7 @@ def _ages(name: str) -> Invariant:
 
 def _field(
     name: str, path: str, offset: int, of: Integer, record: Struct, limits: Mapping[str, tuple[Term, int]],
-    constants: list[int], partners: list[str],
+    ceilings: list[Term], partners: list[str],
 ) -> Iterator[Invariant]:  # fmt: skip
     bits = 8 * of.size_bytes
 
@@ -132,6 +134,10 @@ def _field(
             yield variants(f"{where} < {text}", _below(bits, limit, width))
             if width == bits and text != b.DEVICE_COUNT:
                 yield variants(f"{where} is not {text}", _differs(bits, limit))
+        for ceiling in ceilings:
+            if ceiling.width == bits:
+                text = re.sub(r"zext\d+\(([\w.]+)\)", r"\1", t.show(ceiling)).strip("()")
+                yield variants(f"{where} <= {text}", lambda v, _, most=ceiling: t.ule(bits, v, most))  # type: ignore[misc]
 
 
 def _key_field(
@@ -214,26 +220,41 @@ def _scalar(name: str, bits: int, limits: Mapping[str, tuple[Term, int]]) -> Ite
 def _constants(behaviour: Behaviour) -> list[int]:
     """Numbers that branches compare the results of calls with: values with a meaning of their own."""
     found: dict[int, None] = {}
+    for term in _decisive(behaviour):
+        if term.op == "eq" and isinstance(term.args[1], int) and 1 < term.args[1] < 1 << 32:
+            names = [str(leaf.data) for leaf in t.leaves(term.args[0]).values()]
+            found |= dict.fromkeys(term.args[1:] if any(n.startswith(("call", "argument.")) for n in names) else ())
+    return list(found)[:CONSTANT_LIMIT]
+
+
+def _ceilings(behaviour: Behaviour) -> list[Term]:
+    """Numbers computed from the configuration alone that branches compare others with: limits, likely."""
+    found: dict[Term, None] = {}
+    for term in _decisive(behaviour):
+        if term.op in ("ult", "ule"):
+            found |= dict.fromkeys(each for each in term.args if isinstance(each, Term) and _configured(each))
+    return list(found)[:CEILING_LIMIT]
+
+
+def _configured(term: Term) -> bool:
+    """Whether a term is computed from the configuration, and not merely a field of it."""
+    leaves = t.leaves(term).values()
+    return term.op not in ("var", "zext", "ite") and all(str(leaf.data).startswith("config.") for leaf in leaves)
+
+
+def _decisive(behaviour: Behaviour) -> Iterator[Term]:
+    """Everything that conditions on paths are made of, each once."""
     seen: set[int] = set()
     for paths in behaviour.paths.values():
         for path in paths:
             for event in path.events():
-                if isinstance(event, Assume | Oblige):
-                    _compared(event.condition, found, seen)
-    return list(found)[:CONSTANT_LIMIT]
-
-
-def _compared(condition: Bool, found: dict[int, None], seen: set[int]) -> None:
-    stack: list[Any] = [condition]
-    while stack:
-        term = stack.pop()
-        if not isinstance(term, Term) or term.uid in seen:
-            continue
-        seen.add(term.uid)
-        if term.op == "eq" and isinstance(term.args[1], int) and 1 < term.args[1] < 1 << 32:
-            names = [str(leaf.data) for leaf in t.leaves(term.args[0]).values()]
-            found |= dict.fromkeys(term.args[1:] if any(n.startswith(("call", "argument.")) for n in names) else ())
-        stack.extend(term.args)
+                stack: list[Any] = [event.condition] if isinstance(event, Assume | Oblige) else []
+                while stack:
+                    term = stack.pop()
+                    if isinstance(term, Term) and term.uid not in seen:
+                        seen.add(term.uid)
+                        yield term
+                        stack.extend(term.args)
 
 
 # ---- believing

@@ -13,6 +13,9 @@ from pytest_vigor import term as t
 from pytest_vigor.term import Bool, Value
 
 
+MACHINE_BITS = (32, 64)
+
+
 class Run(Protocol):
     """What a symbolic value belongs to: somebody who decides branches."""
 
@@ -107,7 +110,11 @@ class Number:
         if other == 0:
             raise ZeroDivisionError("division by zero in a property or contract")
         a, b, width = align(self, other, False, 0)
-        return number(self.run, operation(width, a, b), width, False)
+        needed = max(t.bounds(a)[1], t.bounds(b)[1]).bit_length()
+        # At the width that a machine does it, so that it is the very term that the NF made.
+        machine = next((each for each in MACHINE_BITS if needed <= each < width), width)
+        a, b = t.extract(a, width, machine - 1, 0), t.extract(b, width, machine - 1, 0)
+        return number(self.run, operation(machine, a, b), machine, False)
 
     def __floordiv__(self, other: Any) -> Any:
         return self._divide(other, t.udiv)

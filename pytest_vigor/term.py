@@ -316,6 +316,8 @@ def concat(parts: Sequence[Piece]) -> Value:
         return out[0][1]
     width = sum(w for w, _ in out)
     top_width, top = out[0]
+    if len(out) == 2 and width in (32, 64) and type(top) is Term and top.op == "add" and out[1][1] == 0:
+        return _raised(top, width)
     if top == 0 and type(top) is int:
         rest = concat(out[1:])
         return zext(rest, width - top_width, width)
@@ -324,6 +326,19 @@ def concat(parts: Sequence[Piece]) -> Value:
         low, high = bounds(v)
         lo, hi = lo << w | low, hi << w | high
     return _make("concat", width, tuple(v for _, v in out), tuple(w for w, _ in out), lo, hi)
+
+
+def _raised(total: Term, width: int) -> Value:
+    """A sum with zeros below it: a sum again, as it was before its low bits, all zero, were cut off."""
+    const, coeffs = total.data
+    zeros = width - total.width
+    out: Value = const << zeros
+    for atom, coeff in zip(total.args, coeffs, strict=True):
+        whole = zext(atom, total.width, width)
+        if atom.op == "extract" and atom.data[1] == 0 and atom.args[0].width >= width:
+            whole = extract(atom.args[0], atom.args[0].width, width - 1, 0)
+        out = add(width, out, scale(width, whole, coeff << zeros & mask(width)))
+    return out
 
 
 _extracted: dict[tuple[int, int, int], Value] = {}
