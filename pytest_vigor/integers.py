@@ -13,8 +13,10 @@ from typing import Any
 import z3
 
 from pytest_vigor import term as t
+from pytest_vigor.known import Known
 from pytest_vigor.term import Bool, Term
 
+UNKNOWN = Known()  #: nothing but what terms tell of themselves
 RESOURCES = 4_000_000  #: a few CPU seconds
 
 
@@ -27,6 +29,7 @@ class Integers:
 
     def __init__(self) -> None:
         self._memo: dict[int, Any] = {}
+        self._signed_memo: dict[int, Any] = {}
         self.ties: list[Any] = []
         self._fresh = 0
         self._products: list[tuple[Any, Any, Any]] = []
@@ -90,6 +93,9 @@ class Integers:
                 return self._cut(self._cut(args[0], high + 1)[1], low)[0]
             case "ite":
                 return z3.If(self.truth(args[0]), self.number(args[1]), self.number(args[2]))
+            case "sext":
+                inner = self._signed(args[0], args[0].width)
+                return z3.If(inner < 0, inner + (1 << term.width), inner)
             case "mul":
                 a, b = args
                 return self._wrapped(term, self._product(self.number(a), self.number(b)), a.lo * b.lo, a.hi * b.hi)
@@ -178,12 +184,32 @@ class Integers:
         raise _NoReading
 
     def _signed(self, value: Any, width: int) -> Any:
+        """The value of a bit-vector term as two's complement."""
         if isinstance(value, int):
             return z3.IntVal(t.signed(value, width))
-        if value.hi >> (width - 1) == 0:
+        half = 1 << (width - 1)
+        if value.hi < half:
             return self.number(value)
+        if value.op == "sext":
+            return self._signed(value.args[0], value.args[0].width)
+        if UNKNOWN.unwrapped(width, value) is not None:
+            if value.op == "mul":
+                return self._signed_product(value, width)
+            const, coeffs = value.data
+            terms = [t.signed(k, width) * self._signed(a, width) for a, k in zip(value.args, coeffs, strict=True)]
+            return sum(terms, z3.IntVal(t.signed(const, width)))
         number = self.number(value)
-        return z3.If(number >= 1 << (width - 1), number - (1 << width), number)
+        return z3.If(number >= half, number - 2 * half, number)
+
+    def _signed_product(self, term: Term, width: int) -> Any:
+        """A product that does not wrap: it is known where no factor is negative."""
+        if term.uid not in self._signed_memo:
+            sides = [(self._signed(each, width), UNKNOWN.signed_reach(width, each)[0]) for each in term.args]
+            self._fresh += 1
+            out = self._signed_memo[term.uid] = z3.Int(f"s{self._fresh}")
+            known = self._product(*(side if low >= 0 else z3.If(side >= 0, side, 0) for side, low in sides))
+            self.ties.append(z3.Implies(z3.And(*(side >= 0 for side, low in sides)), out == known))
+        return self._signed_memo[term.uid]
 
 
 def impossible(assumed: Iterable[Bool], asked: Iterable[Bool]) -> bool:

@@ -101,6 +101,13 @@ class Known:
         lo, hi = self.reach(width, value)
         if hi <= half:
             return lo, hi
+        exact = self.unwrapped(width, value)
+        if exact is not None:
+            return exact
+        return (t.signed(lo, width), t.signed(hi, width)) if lo > half else (-half - 1, half)
+
+    def unwrapped(self, width: int, value: Term) -> tuple[int, int] | None:
+        """Bounds of a sum or product of signed parts, if it is what their integers make and never wraps."""
         if value.op == "add":
             const, coeffs = value.data
             low = high = t.signed(const, width)
@@ -108,9 +115,12 @@ class Known:
                 factor = t.signed(coeff, width)
                 ends = sorted(factor * end for end in self.signed_reach(width, atom))
                 low, high = low + ends[0], high + ends[1]
-            if -half - 1 <= low and high <= half:
-                return low, high
-        return (t.signed(lo, width), t.signed(hi, width)) if lo > half else (-half - 1, half)
+        elif value.op == "mul":
+            (a, b), (c, d) = (self.signed_reach(width, each) for each in value.args)
+            low, *_, high = sorted((a * c, a * d, b * c, b * d))
+        else:
+            return None
+        return (low, high) if -(1 << width - 1) <= low and high < 1 << width - 1 else None
 
     def decided(self, condition: Bool) -> bool | None:
         """Whether a condition holds or fails, as far as this tells."""

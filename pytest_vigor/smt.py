@@ -21,6 +21,7 @@ from pytest_vigor.term import Bool, Term
 
 PRODUCTS = frozenset({"mul", "udiv", "urem", "sdiv", "srem", "opaque"})
 PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
+EXAMPLES = (1, 1_000_000_000)  #: for factors that stand in the way of a model
 DEFAULT_RESOURCES = 20_000_000  #: z3's rlimit for one query: a few CPU seconds
 
 
@@ -226,6 +227,19 @@ _BINARY = {
 }  # fmt: skip
 
 
+def _factors(condition: Bool, found: dict[Term, None]) -> None:
+    """Those unknowns without which a condition's products and quotients have one unknown side at most."""
+    stack, seen = [condition], set()
+    while stack:
+        term = stack.pop()
+        if isinstance(term, Term) and term.uid not in seen:
+            seen.add(term.uid)
+            stack.extend(term.args)
+            if term.op in PRODUCTS and term.op != "opaque":
+                sides = [t.leaves(side).values() for side in (term.args[1:] if term.op != "mul" else term.args)]
+                found |= dict.fromkeys(min((side for side in sides if side), key=len, default=()))
+
+
 @dataclass(slots=True)
 class Statistics:
     """What the solver was asked so far."""
@@ -346,12 +360,41 @@ class Solver:
         everything = (*self._stack, *conditions)
         if impossible(everything, [each for each in everything if translator.products(each)]):
             return Unsat()
+        example = self._by_example(everything, answer)
+        if example is not None:
+            return example
         bits = Translator()
         solver = z3.SolverFor("QF_UFBV", ctx=bits.context)
         solver.set("rlimit", self.resources)
         for each in self._stack:
             c.Z3_solver_assert(solver.ctx.ref(), solver.solver, bits(each))
         return self._ask(solver, bits, conditions)
+
+    def _by_example(self, everything: tuple[Bool, ...], answer: Answer) -> Sat | None:
+        """A model with some factors and divisors chosen beforehand: with these, products are sums."""
+        factors: dict[Term, None] = {}
+        for condition in everything:
+            if self.translator.products(condition):
+                _factors(condition, factors)
+        choices = [{leaf: value for leaf in factors} for value in EXAMPLES]
+        if isinstance(answer, Sat):
+            choices.insert(0, {leaf: answer.value(leaf) for leaf in factors})
+        for chosen in choices if factors else ():
+            memo: dict[int, Any] = {}
+            values = {leaf.uid: value & t.mask(leaf.width) for leaf, value in chosen.items()}
+            rewritten = [t.substitute(each, lambda leaf, v=values: v.get(leaf.uid), memo) for each in everything]  # type: ignore[misc]
+            if any(each is False for each in rewritten):
+                continue
+            bits = Translator()
+            solver = z3.SolverFor("QF_UFBV", ctx=bits.context)
+            solver.set("rlimit", PATIENCE)
+            equal = [t.eq(leaf.width, leaf, values[leaf.uid]) for leaf in chosen]
+            for each in (*rewritten, *equal):
+                c.Z3_solver_assert(solver.ctx.ref(), solver.solver, bits(each))
+            found = self._ask(solver, bits, ())
+            if isinstance(found, Sat):
+                return found
+        return None
 
     def _core(self, conditions: tuple[Bool, ...]) -> tuple[int, ...]:
         """Which of the conditions that were asked about the solver's refutation used."""

@@ -24,8 +24,9 @@ FLOORS = """
 3  instance
 3  contract
 2  ghost
-2  smt behaviour known counterexample
+2  smt behaviour counterexample equalities
 1  integers
+1  known
 1  build binary headers lines record
 0  assumption compiler frame hooks number packet trace verdict
 0  notation
