@@ -224,13 +224,22 @@ def impossible(assumed: Iterable[Bool], asked: Iterable[Bool]) -> bool:
             t.leaves(condition, leaves)
     except _NoReading:
         return False
-    for condition in assumed:
-        mentioned = t.leaves(condition)
-        if mentioned and all(uid in leaves for uid in mentioned):
-            tied = len(integers.ties)
-            try:
-                solver.add(integers.truth(condition))
-            except _NoReading:
-                del integers.ties[tied:]
+    for condition in _relevant(list(assumed), set(leaves)):
+        tied = len(integers.ties)
+        try:
+            solver.add(integers.truth(condition))
+        except _NoReading:
+            del integers.ties[tied:]
     solver.add(*integers.ties)
     return bool(solver.check() == z3.unsat)
+
+
+def _relevant(assumed: list[Bool], leaves: set[int]) -> list[Bool]:
+    """Conditions about nothing but these unknowns, and others that each ties them to: it may be by way of another that
+    two of them are in order."""
+    mentioned = [(condition, t.leaf_uids(condition)) for condition in assumed]
+    near = set(leaves)
+    for _, uids in mentioned:
+        if len(uids - leaves) == 1 and uids & leaves:
+            near |= uids
+    return [condition for condition, uids in mentioned if uids and uids <= near]
