@@ -254,7 +254,8 @@ static void tick(struct runtime *runtime)
     if (ticks++ % TICKS_PER_LOOK == 0) {
         look_at_devices(runtime);
     }
-    runtime_look_at_tables(runtime);
+    runtime_look_at_tables(runtime, runtime->now - runtime->ticked_at);
+    runtime->ticked_at = runtime->now;
 }
 
 void io_run(struct runtime *runtime)
@@ -267,8 +268,7 @@ void io_run(struct runtime *runtime)
         if (received == 0) {
             read_time(runtime);
         }
-        if (unlikely(runtime->now >= runtime->tick_at)) {
-            runtime->tick_at = runtime->now + RUNTIME_TICK_NS;
+        if (unlikely(runtime->now - runtime->ticked_at >= RUNTIME_TICK_NS)) {
             tick(runtime);
         }
     }

@@ -273,7 +273,8 @@ static void tick(struct runtime *runtime)
         counters->link_losses += counters->link_is_up != 0 && !is_up;
         counters->link_is_up = is_up;
     }
-    runtime_look_at_tables(runtime);
+    runtime_look_at_tables(runtime, runtime->now - runtime->ticked_at);
+    runtime->ticked_at = runtime->now;
 }
 
 static void wait(void)
@@ -303,8 +304,7 @@ void io_run(struct runtime *runtime)
             wait();
             read_time(runtime);
         }
-        if (runtime->now >= runtime->tick_at) {
-            runtime->tick_at = runtime->now + RUNTIME_TICK_NS;
+        if (runtime->now - runtime->ticked_at >= RUNTIME_TICK_NS) {
             tick(runtime);
         }
     }

@@ -15,8 +15,12 @@
 #include "map/map.h"
 #include "runtime/runtime.h"
 
-/* So many entries are looked at every tick: few microseconds, which the receive queues bridge. */
+/*
+ * How many entries are looked at for each tick that has passed: a few microseconds, which the receive queues bridge. When
+ * many ticks have passed at once there was nothing to do, and a bit more time.
+ */
 #define LOOKED_AT_PER_TICK 1024u
+#define TICKS_AT_ONCE_MAX 64
 
 /* One call of the set-up: this, and then its argument, padded to 16 bytes. */
 struct set_up_call {
@@ -135,15 +139,17 @@ void runtime_find_tables(struct runtime *runtime, const struct runtime_options *
     }
 }
 
-void runtime_look_at_tables(struct runtime *runtime)
+void runtime_look_at_tables(struct runtime *runtime, vigor_time_t elapsed_ns)
 {
+    const vigor_time_t ticks = elapsed_ns / RUNTIME_TICK_NS;
+    const uint32_t entries = LOOKED_AT_PER_TICK * (uint32_t) (ticks < TICKS_AT_ONCE_MAX ? ticks : TICKS_AT_ONCE_MAX);
     for (uint16_t i = 0; i < runtime->table_count; i++) {
         struct runtime_table *table = &runtime->tables[i];
         if (table->size != NULL) {
             runtime->counters->tables[i].used = table->size(table->table);
             continue;
         }
-        for (uint32_t left = LOOKED_AT_PER_TICK; left > 0 && table->next < table->capacity; left--, table->next++) {
+        for (uint32_t left = entries; left > 0 && table->next < table->capacity; left--, table->next++) {
             table->found += table->is_used(table->table, table->next);
         }
         if (table->next == table->capacity) {

@@ -40,7 +40,7 @@ struct runtime {
     int (*process)(uint16_t device, uint8_t *packet, uint16_t length_bytes, vigor_time_t now);
     struct counters *counters;
     vigor_time_t now;
-    vigor_time_t tick_at;
+    vigor_time_t ticked_at;
     uint16_t device_count;
     uint16_t burst;
     bool time_per_packet;
@@ -73,8 +73,8 @@ _Noreturn void runtime_fail(const char *what, const char *detail, const char *re
 /* True from the first SIGTERM, SIGINT or SIGHUP on. */
 bool runtime_stopping(void);
 
-/* Once every RUNTIME_TICK_NS: looks at some entries of the NF's tables. */
-void runtime_look_at_tables(struct runtime *runtime);
+/* Looks at some entries of the NF's tables, more if more time has passed since the last call. */
+void runtime_look_at_tables(struct runtime *runtime, vigor_time_t elapsed_ns);
 
 /* ---- what an I/O defines */
 

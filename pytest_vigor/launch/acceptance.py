@@ -77,21 +77,23 @@ def check(libraries: Libraries, header: Header, calls: Sequence[Call], device_co
         return
     before, call = calls[:number], calls[number]
     argument = header.config if number == 0 else next(e.argument for e in header.entries if e.name == call.function)
-    what = f"{call.where}: {call.function} of {libraries.nf.name} refuses this with {device_count} devices"
+    what = f"{call.where}: {call.function} of {libraries.nf.name} refuses"
 
     def accepts(memory: bytes) -> bool:
         return refused(libraries, [*before, replace(call, argument=memory)], device_count) is None
 
     blamed = [] if argument is None else list(_blamed(call.argument, scalars(argument), header.constants, accepts))
     if not blamed:
-        raise ConfigurationError(what, "no change of one number would do; compare it with what the NF's header says")
-    raise ConfigurationError(f"{what}: {blamed[0]}", "or ".join(["", *blamed[1:]]) or "correct it")
+        remedy = f"no change of one number alone would do; compare with {libraries.nf.stem}.h"
+        raise ConfigurationError(f"{what} this with {device_count} devices", remedy)
+    (key, limits), *others = blamed
+    raise ConfigurationError(f"{what} {key}", ", or ".join([limits, *(": ".join(each) for each in others)]))
 
 
 def _blamed(
     memory: bytes, places: Iterator[Scalar], constants: dict[str, int], accepts: Callable[[bytes], bool]
-) -> Iterator[str]:
-    """The keys of which a change alone would do, with the range in which it would."""
+) -> Iterator[tuple[str, str]]:
+    """The keys of which a change alone would do, and the range in which it would."""
     for place in places:
         of = place.type
         # A list has the same limits for all of its elements, in all likelihood none.
@@ -108,7 +110,7 @@ def _blamed(
         if good is not None:
             lowest, highest = _edge(good, least, accepts_number), _edge(good, most, accepts_number)
             bits = int.from_bytes(memory[place.offset : place.offset + of.size_bytes], "little")
-            yield f"{place.path} = {scalar(of, bits)}, which may be {lowest} to {highest}"
+            yield f"{place.path} = {scalar(of, bits)}", f"give {lowest} to {highest}"
 
 
 def _edge(good: int, end: int, accepts: Callable[[int], bool]) -> int:
