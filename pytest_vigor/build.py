@@ -106,25 +106,28 @@ def build_runtime(io: str, cc: str | None = None) -> Path:
     folder = libvig_root() / "runtime"
     sources = [folder / f"{name}.c" for name in ("main", "nf", "confine", io)]
     # A newer DPDK is another library, so it gets a program of its own.
-    version, flags = _dpdk() if io == "dpdk" else ("", ())
+    version, flags = (_dpdk_version(), dpdk_flags()) if io == "dpdk" else ("", ())
     out = default_libvig().with_name("-".join(filter(None, ("runtime", io, version))))
     return build_nf(sources, out, cc, [*RUNTIME_FLAGS, *flags])
 
 
-def _dpdk() -> tuple[str, tuple[str, ...]]:
-    """DPDK's version, and how to compile and link with it."""
+def dpdk_flags() -> tuple[str, ...]:
+    """How to compile and link with DPDK."""
+    # Its headers do not live up to our warnings.
+    flags = ("-isystem" + flag[2:] if flag.startswith("-I") else flag for flag in _pkg_config("--cflags").split())
+    return (*flags, *_pkg_config("--libs").split())
+
+
+def _dpdk_version() -> str:
+    return _pkg_config("--modversion").strip()
+
+
+def _pkg_config(option: str) -> str:
     try:
-        asked = [
-            subprocess.run(["pkg-config", option, "libdpdk"], capture_output=True, text=True, check=True).stdout.split()
-            for option in ("--modversion", "--cflags", "--libs")
-        ]
+        return subprocess.run(["pkg-config", option, "libdpdk"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
         remedy = "install it with `apt-get install --no-install-recommends libdpdk-dev pkg-config`"
         raise BuildError("DPDK is not there for the C compiler", remedy) from error
-    (version,), flags, libraries = asked
-    # Its headers do not live up to our warnings.
-    system = ["-isystem" + flag[2:] if flag.startswith("-I") else flag for flag in flags]
-    return version, (*system, *libraries)
 
 
 def default_libvig() -> Path:

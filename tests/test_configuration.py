@@ -127,7 +127,8 @@ WRONG = {
     "refused because two do not fit together": (
         "maglev",
         ("slots = 65537", "slots = 6000"),
-        "it.toml: nf_init of maglev.so refuses backend_capacity = 64: give 1 to 60, or slots = 6000: give 6400 to 1048576",
+        "it.toml: nf_init of maglev.so refuses backend_capacity = 64: give 1 to 60, "
+        "or slots = 6000: give 6400 to 1048576",
     ),
     "refused entry": (
         "bridge",

@@ -1,18 +1,31 @@
 /*
- * What happens to a received frame between its device and the next, the same for every I/O. The file that includes this
+ * What happens to received frames between their device and the next, the same for every I/O. The file that includes this
  * defines before:
  *
  *     static inline void frame_release(void *frame);              the frame goes nowhere
  *     static inline void frame_share(void *frame, uint32_t more); it goes to so many more devices
- *     static void frames_send(struct runtime *runtime, uint16_t device, struct runtime_batch *batch);
+ *     static inline void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count);
  *
- * The last one sends or releases all frames of a batch, and counts them.
+ * The last one sends or releases all of the frames, and counts them.
  */
 
 #ifndef VIGOR_DISPATCH_H
 #define VIGOR_DISPATCH_H
 
 #include "runtime/runtime.h"
+
+/* Answers beside those of nf_process: frames that it does not get to see. */
+#define DISPATCH_TOO_LONG (-3)
+#define DISPATCH_UNFINISHED (-4)
+
+/* Where the frame is to go. The bytes are the NF's to change. */
+static inline int dispatch_ask(const struct runtime *runtime, uint16_t device, uint8_t *bytes, uint32_t length_bytes)
+{
+    if (__builtin_expect(length_bytes > RUNTIME_FRAME_BYTES_MAX, 0)) {
+        return DISPATCH_TOO_LONG;
+    }
+    return runtime->process(device, bytes, (uint16_t) length_bytes, runtime->now);
+}
 
 static inline void dispatch_to(struct runtime *runtime, uint16_t device, void *frame)
 {
@@ -21,7 +34,7 @@ static inline void dispatch_to(struct runtime *runtime, uint16_t device, void *f
     runtime->pending |= UINT32_C(1) << device;
 }
 
-static void dispatch_flood(struct runtime *runtime, uint16_t device, void *frame)
+static inline void dispatch_flood(struct runtime *runtime, uint16_t device, void *frame)
 {
     const uint32_t more = runtime->device_count - 2u;
     frame_share(frame, more);
@@ -33,37 +46,46 @@ static void dispatch_flood(struct runtime *runtime, uint16_t device, void *frame
     }
 }
 
-/* Takes the frame out of the caller's hands. The bytes are the NF's to change until this returns. */
-static inline void dispatch_frame(struct runtime *runtime, uint16_t device, void *frame, uint8_t *bytes,
-                                  uint32_t length_bytes)
+static inline void dispatch_drop(struct runtime *runtime, uint16_t device, void *frame, int reason)
 {
-    if (__builtin_expect(length_bytes > RUNTIME_FRAME_BYTES_MAX, 0)) {
-        runtime->counters->devices[device].dropped_too_long++;
-        frame_release(frame);
-        return;
+    struct counters_device *counters = &runtime->counters->devices[device];
+    uint64_t *const counter = reason == NF_DROP               ? &counters->dropped_by_nf
+                              : reason == DISPATCH_TOO_LONG   ? &counters->dropped_too_long
+                              : reason == DISPATCH_UNFINISHED ? &counters->dropped_unfinished
+                                                              : &counters->dropped_no_device;
+    (*counter)++;
+    frame_release(frame);
+}
+
+/* By device, each device's frames in their order. */
+static inline void dispatch_apart(struct runtime *runtime, uint16_t device, void **frames, const int *answers,
+                                  uint16_t count)
+{
+    for (uint16_t i = 0; i < count; i++) {
+        if ((unsigned) answers[i] < runtime->device_count) {
+            dispatch_to(runtime, (uint16_t) answers[i], frames[i]);
+        } else if (answers[i] == NF_FLOOD && runtime->device_count > 1) {
+            dispatch_flood(runtime, device, frames[i]);
+        } else {
+            dispatch_drop(runtime, device, frames[i], answers[i]);
+        }
     }
-    const int output = runtime->process(device, bytes, (uint16_t) length_bytes, runtime->now);
-    if (__builtin_expect((unsigned) output < runtime->device_count, 1)) {
-        dispatch_to(runtime, (uint16_t) output, frame);
-    } else if (output == NF_FLOOD && runtime->device_count > 1) {
-        dispatch_flood(runtime, device, frame);
-    } else if (output == NF_DROP) {
-        runtime->counters->devices[device].dropped_by_nf++;
-        frame_release(frame);
-    } else {
-        runtime->counters->devices[device].dropped_no_device++;
-        frame_release(frame);
+    while (runtime->pending != 0) {
+        const uint16_t output = (uint16_t) __builtin_ctz(runtime->pending);
+        runtime->pending &= runtime->pending - 1;
+        frames_send(runtime, output, runtime->batches[output].frames, (uint16_t) runtime->batches[output].count);
+        runtime->batches[output].count = 0;
     }
 }
 
-/* After each burst, so that frames between two devices keep their order and none waits for others to come. */
-static inline void dispatch_end(struct runtime *runtime)
+/* Takes a burst of frames, at least one, out of the caller's hands; all_same says whether all answers are. */
+static inline void dispatch(struct runtime *runtime, uint16_t device, void **frames, const int *answers,
+                            uint16_t count, bool all_same)
 {
-    while (runtime->pending != 0) {
-        const uint16_t device = (uint16_t) __builtin_ctz(runtime->pending);
-        runtime->pending &= runtime->pending - 1;
-        frames_send(runtime, device, &runtime->batches[device]);
-        runtime->batches[device].count = 0;
+    if (__builtin_expect(all_same && (unsigned) answers[0] < runtime->device_count, 1)) {
+        frames_send(runtime, (uint16_t) answers[0], frames, count);
+    } else {
+        dispatch_apart(runtime, device, frames, answers, count);
     }
 }
 

@@ -16,16 +16,12 @@
 #include <rte_ethdev.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
-#include <rte_prefetch.h>
 
 #include "runtime/runtime.h"
 
 /* Beside what lies in the queues of the devices: what lies in the pool's own cache, and a burst on its way. */
 #define POOL_CACHE_FRAMES 256u
 #define QUEUE_FRAMES 1024u
-
-/* The frame that many places on is fetched into the cache while one is processed. */
-#define PREFETCH_AHEAD 3u
 
 /* Devices are asked for their link and their losses this often; some answer over PCI Express. */
 #define TICKS_PER_LOOK 100u
@@ -45,7 +41,7 @@ static inline void frame_share(void *frame, uint32_t more)
     rte_mbuf_refcnt_update(frame, (int16_t) more);
 }
 
-static inline void frames_send(struct runtime *runtime, uint16_t device, struct runtime_batch *batch);
+static inline void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count);
 
 #include "runtime/dispatch.h"
 
@@ -165,72 +161,78 @@ static inline void read_time(struct runtime *runtime)
     runtime->now = (vigor_time_t) (product >> 32);
 }
 
-static void drop_unsent(struct runtime *runtime, uint16_t device, struct runtime_batch *batch, uint32_t sent)
+static void drop_unsent(struct runtime *runtime, uint16_t device, void **frames, uint16_t count)
 {
     struct counters_device *counters = &runtime->counters->devices[device];
-    const uint32_t unsent = batch->count - sent;
     if (link_is_up(ports[device])) {
-        counters->dropped_queue_full += unsent;
+        counters->dropped_queue_full += count;
     } else {
-        counters->dropped_link_down += unsent;
+        counters->dropped_link_down += count;
     }
-    rte_pktmbuf_free_bulk((struct rte_mbuf **) batch->frames + sent, unsent);
+    rte_pktmbuf_free_bulk((struct rte_mbuf **) frames, count);
 }
 
-static inline void frames_send(struct runtime *runtime, uint16_t device, struct runtime_batch *batch)
+static inline void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count)
 {
-    const uint16_t count = (uint16_t) batch->count;
-    const uint16_t sent = rte_eth_tx_burst(ports[device], 0, (struct rte_mbuf **) batch->frames, count);
+    const uint16_t sent = rte_eth_tx_burst(ports[device], 0, (struct rte_mbuf **) frames, count);
     runtime->counters->devices[device].sent += sent;
     if (unlikely(sent < count)) {
-        drop_unsent(runtime, device, batch, sent);
+        drop_unsent(runtime, device, frames + sent, (uint16_t) (count - sent));
     }
 }
 
-/* A frame in several buffers is one that did not fit in one. */
-static void drop_too_long(struct runtime *runtime, uint16_t device, struct rte_mbuf *frame)
+/*
+ * Each burst is late by no more than the time that as many frames take as the largest burst has: what smaller bursts
+ * cost most is the clock.
+ */
+static inline void notice_time(struct runtime *runtime, uint16_t count)
 {
-    runtime->counters->devices[device].dropped_too_long++;
-    rte_pktmbuf_free(frame);
+    if (runtime->frames_since >= RUNTIME_BURST_MAX) {
+        read_time(runtime);
+        runtime->frames_since = 0;
+    }
+    runtime->frames_since += count;
 }
 
-static inline void process_frame(struct runtime *runtime, uint16_t device, struct rte_mbuf *frame)
+static inline int answer(struct runtime *runtime, uint16_t device, void **frame, bool time_per_packet)
 {
-    if (runtime->time_per_packet) {
+    struct rte_mbuf *mbuf = *frame;
+    if (time_per_packet) {
         read_time(runtime);
     }
     /* Some drivers take the tag of IEEE 802.1Q out without having been asked to. */
-    if (unlikely((frame->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) && rte_vlan_insert(&frame) != 0) {
-        drop_too_long(runtime, device, frame);
-    } else if (unlikely(frame->nb_segs > 1)) {
-        drop_too_long(runtime, device, frame);
-    } else {
-        dispatch_frame(runtime, device, frame, rte_pktmbuf_mtod(frame, uint8_t *), frame->data_len);
+    if (unlikely((mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0)) {
+        const int failed = rte_vlan_insert(&mbuf);
+        *frame = mbuf;
+        if (failed != 0) {
+            return DISPATCH_TOO_LONG;
+        }
     }
+    /* A frame in several buffers is one that did not fit in one. */
+    if (unlikely(mbuf->nb_segs > 1)) {
+        return DISPATCH_TOO_LONG;
+    }
+    return dispatch_ask(runtime, device, rte_pktmbuf_mtod(mbuf, uint8_t *), mbuf->data_len);
 }
 
 /* One burst of one device; how many frames it had. */
 static inline uint32_t receive(struct runtime *runtime, uint16_t device)
 {
-    struct rte_mbuf *frames[RUNTIME_BURST_MAX];
-    const uint16_t count = rte_eth_rx_burst(ports[device], 0, frames, runtime->burst);
+    void *frames[RUNTIME_BURST_MAX];
+    int answers[RUNTIME_BURST_MAX];
+    const uint16_t count = rte_eth_rx_burst(ports[device], 0, (struct rte_mbuf **) frames, runtime->burst);
     if (count == 0) {
         return 0;
     }
     runtime->counters->devices[device].received += count;
-    if (!runtime->time_per_packet) {
-        read_time(runtime);
-    }
-    for (uint16_t i = 0; i < count && i < PREFETCH_AHEAD; i++) {
-        rte_prefetch0(rte_pktmbuf_mtod(frames[i], void *));
-    }
+    notice_time(runtime, count);
+    const bool time_per_packet = runtime->time_per_packet; /* kept in a register, as nf_process may change all memory */
+    bool all_same = true;
     for (uint16_t i = 0; i < count; i++) {
-        if (i + PREFETCH_AHEAD < count) {
-            rte_prefetch0(rte_pktmbuf_mtod(frames[i + PREFETCH_AHEAD], void *));
-        }
-        process_frame(runtime, device, frames[i]);
+        answers[i] = answer(runtime, device, &frames[i], time_per_packet);
+        all_same = all_same && answers[i] == answers[0];
     }
-    dispatch_end(runtime);
+    dispatch(runtime, device, frames, answers, count, all_same);
     return count;
 }
 
@@ -260,13 +262,14 @@ static void tick(struct runtime *runtime)
 
 void io_run(struct runtime *runtime)
 {
-    while (!runtime_stopping()) {
+    while (!runtime_stopping) {
         uint32_t received = 0;
         for (uint16_t i = 0; i < device_count; i++) {
             received += receive(runtime, i);
         }
         if (received == 0) {
             read_time(runtime);
+            runtime->frames_since = RUNTIME_BURST_MAX;
         }
         if (unlikely(runtime->now - runtime->ticked_at >= RUNTIME_TICK_NS)) {
             tick(runtime);

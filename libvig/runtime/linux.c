@@ -62,7 +62,7 @@ static inline void frame_share(void *frame, uint32_t more)
     (void) more;
 }
 
-static void frames_send(struct runtime *runtime, uint16_t device, struct runtime_batch *batch);
+static inline void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count);
 
 #include "runtime/dispatch.h"
 
@@ -158,18 +158,18 @@ static int pending_error(const struct device *device)
     return error;
 }
 
-static void frames_send(struct runtime *runtime, uint16_t device, struct runtime_batch *batch)
+static inline void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count)
 {
     struct counters_device *counters = &runtime->counters->devices[device];
     struct mmsghdr messages[RUNTIME_BURST_MAX];
-    memset(messages, 0, batch->count * sizeof(*messages));
-    for (uint32_t i = 0; i < batch->count; i++) {
-        messages[i].msg_hdr.msg_iov = &((struct frame *) batch->frames[i])->bytes;
+    memset(messages, 0, count * sizeof(*messages));
+    for (uint32_t i = 0; i < count; i++) {
+        messages[i].msg_hdr.msg_iov = &((struct frame *) frames[i])->bytes;
         messages[i].msg_hdr.msg_iovlen = 1;
     }
     bool asked_again = false;
-    for (uint32_t done = 0; done < batch->count;) {
-        const int sent = sendmmsg(devices[device].socket, messages + done, batch->count - done, MSG_DONTWAIT);
+    for (uint32_t done = 0; done < count;) {
+        const int sent = sendmmsg(devices[device].socket, messages + done, count - done, MSG_DONTWAIT);
         if (sent > 0) {
             counters->sent += (uint32_t) sent;
             done += (uint32_t) sent;
@@ -206,36 +206,38 @@ static uint8_t *with_vlan_tag(struct tpacket2_hdr *slot, uint8_t *bytes)
     return bytes - VLAN_TAG_BYTES;
 }
 
-static void process_slot(struct runtime *runtime, uint16_t device, struct tpacket2_hdr *slot, uint32_t status,
-                         struct frame *frame)
+static int answer(struct runtime *runtime, uint16_t device, struct tpacket2_hdr *slot, uint32_t status,
+                  struct frame *frame)
 {
     uint8_t *bytes = (uint8_t *) slot + slot->tp_mac;
     uint32_t length_bytes = slot->tp_len;
     if ((status & TP_STATUS_CSUMNOTREADY) != 0) {
-        runtime->counters->devices[device].dropped_unfinished++;
-        return;
+        return DISPATCH_UNFINISHED;
+    }
+    if (slot->tp_snaplen < slot->tp_len) {
+        return DISPATCH_TOO_LONG; /* for the slot, so in any case */
     }
     if ((status & TP_STATUS_VLAN_VALID) != 0) {
         bytes = with_vlan_tag(slot, bytes);
         length_bytes += VLAN_TAG_BYTES;
-    }
-    if (slot->tp_snaplen < slot->tp_len) {
-        length_bytes = UINT32_MAX; /* cut off by the slot, so too long in any case */
     }
     frame->bytes.iov_base = bytes;
     frame->bytes.iov_len = length_bytes;
     if (runtime->time_per_packet) {
         read_time(runtime);
     }
-    dispatch_frame(runtime, device, frame, bytes, length_bytes);
+    return dispatch_ask(runtime, device, bytes, length_bytes);
 }
 
 /* One burst of one device; how many frames it had. */
-static uint32_t receive(struct runtime *runtime, uint16_t number)
+static uint16_t receive(struct runtime *runtime, uint16_t number)
 {
     struct device *device = &devices[number];
     const uint32_t first = device->next;
-    uint32_t count = 0;
+    void *frames[RUNTIME_BURST_MAX];
+    int answers[RUNTIME_BURST_MAX];
+    bool all_same = true;
+    uint16_t count = 0;
     while (count < runtime->burst) {
         struct tpacket2_hdr *slot = slot_of(device, (first + count) % SLOTS);
         const uint32_t status = __atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE);
@@ -245,12 +247,14 @@ static uint32_t receive(struct runtime *runtime, uint16_t number)
         if (count == 0) {
             read_time(runtime);
         }
-        process_slot(runtime, number, slot, status, &device->frames[count]);
+        frames[count] = &device->frames[count];
+        answers[count] = answer(runtime, number, slot, status, &device->frames[count]);
+        all_same = all_same && answers[count] == answers[0];
         count++;
     }
     if (count > 0) {
         runtime->counters->devices[number].received += count;
-        dispatch_end(runtime);
+        dispatch(runtime, number, frames, answers, count, all_same);
         for (uint32_t i = 0; i < count; i++) {
             struct tpacket2_hdr *slot = slot_of(device, (first + i) % SLOTS);
             __atomic_store_n(&slot->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
@@ -295,7 +299,7 @@ static void wait(void)
 
 void io_run(struct runtime *runtime)
 {
-    while (!runtime_stopping()) {
+    while (!runtime_stopping) {
         uint32_t received = 0;
         for (uint16_t i = 0; i < device_count; i++) {
             received += receive(runtime, i);
@@ -311,7 +315,7 @@ void io_run(struct runtime *runtime)
     runtime->counters->phase = COUNTERS_DRAINING;
     for (uint16_t i = 0; i < device_count; i++) {
         for (uint32_t left = SLOTS; left > 0;) {
-            const uint32_t received = receive(runtime, i);
+            const uint16_t received = receive(runtime, i);
             left = received == 0 || received >= left ? 0 : left - received;
         }
     }

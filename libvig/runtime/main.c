@@ -15,7 +15,7 @@
 
 #include "runtime/runtime.h"
 
-static volatile sig_atomic_t stopping;
+volatile sig_atomic_t runtime_stopping;
 
 static struct runtime runtime = {.burst = RUNTIME_BURST_MAX};
 
@@ -28,12 +28,7 @@ _Noreturn void runtime_fail(const char *what, const char *detail, const char *re
 static void stop(int signal_number)
 {
     (void) signal_number;
-    stopping = 1;
-}
-
-bool runtime_stopping(void)
-{
-    return stopping != 0;
+    runtime_stopping = 1;
 }
 
 /* An NF that is stopped ends with what it has received, whether by an administrator, a key or a closed terminal. */

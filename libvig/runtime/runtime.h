@@ -3,6 +3,7 @@
 #ifndef VIGOR_RUNTIME_H
 #define VIGOR_RUNTIME_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,7 @@ struct runtime {
     struct counters *counters;
     vigor_time_t now;
     vigor_time_t ticked_at;
+    uint32_t frames_since; /* the clock was read */
     uint16_t device_count;
     uint16_t burst;
     bool time_per_packet;
@@ -70,8 +72,8 @@ struct runtime_options {
 /* Ends the process with a message: what is wrong, and what to do about it. */
 _Noreturn void runtime_fail(const char *what, const char *detail, const char *remedy);
 
-/* True from the first SIGTERM, SIGINT or SIGHUP on. */
-bool runtime_stopping(void);
+/* Not 0 from the first SIGTERM, SIGINT or SIGHUP on. */
+extern volatile sig_atomic_t runtime_stopping;
 
 /* Looks at some entries of the NF's tables, more if more time has passed since the last call. */
 void runtime_look_at_tables(struct runtime *runtime, vigor_time_t elapsed_ns);

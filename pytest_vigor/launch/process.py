@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -31,6 +32,7 @@ _COUNTED = ("flow_table", "index_pool", "map")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _UNPRIVILEGED = "nobody"
+_HUGEPAGES_MIN = 128
 _START_POLL_S, _WATCH_S = 0.01, 1.0
 
 
@@ -52,8 +54,46 @@ class Options:
     only_check: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An NF that only waits to be started with `command`."""
+
+    name: str
+    command: tuple[str, ...]
+    counters: Counters
+    tables: tuple[str, ...]
+
+
 def launch(options: Options) -> int:
     """Runs an NF until it is told to stop; returns the exit status."""
+    if options.only_check:
+        libraries, _, _ = _checked(options)
+        print(f"{libraries.nf.name} accepts {options.config} with {len(options.devices)} devices")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="pytest-vigor-") as temporary:
+        prepared = prepare(options, Path(temporary))
+        process = subprocess.Popen(prepared.command)
+        with _ended_with_us(process):
+            return _Watch(options, prepared, process).run()
+
+
+def prepare(options: Options, folder: Path) -> Prepared:
+    """Builds what is needed, asks the NF whether it agrees, and writes what it has to be told into a folder."""
+    libraries, header, calls = _checked(options)
+    runtime = build_runtime(options.io)
+    set_up, counted = folder / "set_up", folder / "counters"
+    set_up.write_bytes(b"".join(map(_call_bytes, calls)))
+    command = [
+        *_command(options, runtime, libraries, header),
+        f"--setup={set_up}",
+        f"--counters={counted}",
+        "--",
+        *options.devices,
+    ]
+    return Prepared(libraries.nf.stem, tuple(command), Counters(counted), tuple(_tables(header)))
+
+
+def _checked(options: Options) -> tuple[Libraries, Header, tuple[Call, ...]]:
     if not options.devices:
         raise RunError("there are no devices", "give each with --device, in the order that the NF knows them by")
     folder = nf_folder(options.nf)
@@ -61,18 +101,7 @@ def launch(options: Options) -> int:
     header = read_header(folder / f"{folder.name}.h", [libvig_root()])
     calls = read_configuration(options.config, header, len(options.devices))
     check(libraries, header, calls, len(options.devices))
-    if options.only_check:
-        print(f"{libraries.nf.name} accepts {options.config} with {len(options.devices)} devices")
-        return 0
-    runtime = build_runtime(options.io)
-    with tempfile.TemporaryDirectory(prefix="pytest-vigor-") as temporary:
-        set_up, counted = Path(temporary) / "set_up", Path(temporary) / "counters"
-        set_up.write_bytes(b"".join(map(_call_bytes, calls)))
-        counters = Counters(counted)
-        command = _command(options, runtime, libraries, header)
-        process = subprocess.Popen([*command, f"--setup={set_up}", f"--counters={counted}", "--", *options.devices])
-        with _ended_with_us(process):
-            return _Watch(options, folder.name, tuple(_tables(header)), counters, process).run()
+    return libraries, header, calls
 
 
 def nf_folder(name: str) -> Path:
@@ -121,8 +150,9 @@ def _memory(eal: Sequence[str]) -> list[str]:
     arguments = ["--no-telemetry", f"--file-prefix=vigor-{os.getpid()}"]
     if told:
         return arguments
-    free = [line.split()[1] for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("HugePages_F")]
-    return [*arguments, *(["--in-memory"] if free and int(free[0]) >= 128 else ["--no-huge", "-m", "512"])]
+    free = re.search(r"HugePages_Free: +(\d+)", Path("/proc/meminfo").read_text())
+    enough = free is not None and int(free[1]) >= _HUGEPAGES_MIN
+    return [*arguments, *(["--in-memory"] if enough else ["--no-huge", "-m", "512"])]
 
 
 @contextmanager
@@ -149,29 +179,28 @@ class _Watch:
     """A running runtime, seen from outside."""
 
     options: Options
-    name: str
-    tables: tuple[str, ...]
-    counters: Counters
+    prepared: Prepared
     process: subprocess.Popen[bytes]
 
     def run(self) -> int:
         """Waits for the end."""
-        while self.counters.read().phase == Phase.STARTING and self.process.poll() is None:
+        name, devices, tables = self.prepared.name, self.options.devices, self.prepared.tables
+        while self.prepared.counters.read().phase == Phase.STARTING and self.process.poll() is None:
             time.sleep(_START_POLL_S)
         if self.options.metrics_port is not None and self.process.poll() is None:
             from pytest_vigor.launch.metrics import serve
 
-            serve(self.options.metrics_port, self.name, self.options.devices, self.tables, self.counters.read)
-        if self.counters.read().phase != Phase.STARTING:
-            print(f"{self.name} runs on {', '.join(self.options.devices)}", file=sys.stderr, flush=True)
+            serve(self.options.metrics_port, name, devices, tables, self.prepared.counters.read)
+        if self.prepared.counters.read().phase != Phase.STARTING:
+            print(f"{name} runs on {', '.join(devices)}", file=sys.stderr, flush=True)
         self._show_until_the_end()
         status = self.process.wait()
-        snapshot = self.counters.read()
+        snapshot = self.prepared.counters.read()
         if snapshot.phase != Phase.STARTING:
-            print(totals(self.options.devices, self.tables, snapshot), flush=True)
+            print(totals(devices, tables, snapshot), flush=True)
         if status < 0:
             ended = signal.Signals(-status).name
-            raise RunError(f"the runtime of {self.name} was ended by {ended}", "run it under a debugger, or report it")
+            raise RunError(f"the runtime of {name} was ended by {ended}", "run it under a debugger, or report it")
         return status
 
     def _show_until_the_end(self) -> None:
@@ -182,16 +211,16 @@ class _Watch:
         live = Live(console=console, auto_refresh=False)
         shown = console.is_terminal and not self.options.quiet
         with live if shown else nullcontext():
-            old, then = self.counters.read(), time.monotonic()
+            old, then = self.prepared.counters.read(), time.monotonic()
             while True:
                 try:
                     self.process.wait(_WATCH_S)
                     return
                 except subprocess.TimeoutExpired:
-                    new, now = self.counters.read(), time.monotonic()
+                    new, now = self.prepared.counters.read(), time.monotonic()
                     if shown and new.devices:
-                        title = f"{self.name} ({new.phase.name.lower()})"
+                        title = f"{self.prepared.name} ({new.phase.name.lower()})"
                         live.update(
-                            rates(title, self.options.devices, self.tables, old, new, now - then), refresh=True
+                            rates(title, self.options.devices, self.prepared.tables, old, new, now - then), refresh=True
                         )
                     old, then = new, now

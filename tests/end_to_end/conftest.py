@@ -28,13 +28,6 @@ def reason_to_skip_dpdk() -> str | None:
     return None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """These tests use few processors and long waits, and disturb each other's measurements: one worker has them all."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("end_to_end"))
-
-
 @pytest.fixture
 def network() -> Iterator[Network]:
     """A network that is removed afterwards."""
@@ -60,9 +53,7 @@ def io(request: pytest.FixtureRequest) -> str:
 def run(tmp_path: Path) -> Callable[..., Running]:
     """Runs an NF; it ends with its machine."""
 
-    def start(
-        nf: str, config: str, machine: Machine, plugs: list[Plug], io: str = "linux", *more: str
-    ) -> Running:
+    def start(nf: str, config: str, machine: Machine, plugs: list[Plug], io: str = "linux", *more: str) -> Running:
         return Running(nf, config, machine, plugs, io, tmp_path, *more)
 
     return start

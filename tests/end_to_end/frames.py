@@ -1,4 +1,4 @@
-"""Programs for a machine: ``frames.py send INTERFACE PCAP [SECONDS]`` and ``frames.py record INTERFACE PCAP SECONDS``."""
+"""For a machine to run: ``frames.py send INTERFACE PCAP [SECONDS]`` and ``frames.py record INTERFACE PCAP SECONDS``."""
 
 from __future__ import annotations
 

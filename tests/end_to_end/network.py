@@ -28,9 +28,8 @@ def missing(*tools: str) -> str | None:
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
     if made.returncode != 0:
         return f"the kernel refuses network namespaces: {made.stderr.strip()}"
-    pair = subprocess.run(
-        ["ip", "-n", name, "link", "add", "left", "type", "veth", "peer", "name", "right"], capture_output=True, text=True
-    )
+    cable = ["ip", "-n", name, "link", "add", "left", "type", "veth", "peer", "name", "right"]
+    pair = subprocess.run(cable, capture_output=True, text=True)
     subprocess.run(["ip", "netns", "del", name], check=True)
     return None if pair.returncode == 0 else f"the kernel refuses veth pairs: {pair.stderr.strip()}"
 
@@ -123,9 +122,7 @@ class Network:
         ends = (Plug(one, f"left{number}", mac(number, 1)), Plug(other, f"right{number}", mac(number, 2)))
         left, right = ends
         first = ["ip", "link", "add", left.name, "netns", one.name, "address", left.mac, "type", "veth"]
-        subprocess.run(
-            [*first, "peer", "name", right.name, "netns", other.name, "address", right.mac], check=True
-        )
+        subprocess.run([*first, "peer", "name", right.name, "netns", other.name, "address", right.mac], check=True)
         for plug in ends:
             plug.machine.run("ethtool", "-K", plug.name, *_OFFLOADS)
             plug.machine.run("ip", "link", "set", plug.name, "up")

@@ -1,5 +1,4 @@
-"""Datagrams at a rate and what comes of them: ``rate.py send ADDRESS BYTES PER_SECOND SECONDS`` and ``rate.py count BYTES
-SECONDS``.
+"""Datagrams at a rate: ``rate.py send ADDRESS BYTES PER_SECOND SECONDS`` and ``rate.py count BYTES SECONDS``.
 
 The latter prints the bytes a second of whole IP datagrams that arrived, leaving out the first second after the first.
 """

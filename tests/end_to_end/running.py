@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_vigor.build import build_libvig
 from network import Machine, Plug, wait_until
+
+from pytest_vigor.build import build_libvig
 
 ROOT = Path(__file__).parent.parent.parent
 
