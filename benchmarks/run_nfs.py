@@ -271,6 +271,7 @@ def main() -> None:
     parser.add_argument("--burst", type=int, action="append", help="1 and 32 unless given")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="default: the last one")
     parser.add_argument("--frames", type=int, default=1_000_000, help="in a measurement, three of which are a run")
+    parser.add_argument("--no-priority", action="store_true", help="share the core with whatever else runs")
     parser.add_argument("--peer", nargs=3, action="append", default=[], metavar=("NF", "NAME", "COMMAND"))
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="measure other sizes and occupancies, and plot")
     arguments = parser.parse_args()
@@ -280,7 +281,7 @@ def main() -> None:
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(SUBJECTS)}")
     generator = ROOT / "build" / "generator.so"
     build_nf([ROOT / "benchmarks" / "generator.c"], generator, flags=GENERATOR_FLAGS + dpdk_flags())
-    alone = take_core()
+    alone = not arguments.no_priority and take_core()
     bench = Bench(generator, arguments.core, arguments.frames)
     print(f"core {bench.core}, {'taken' if alone else 'shared with whatever else runs'}; load {os.getloadavg()[0]:.1f}")
     names = list(dict.fromkeys(name for _, name, _ in arguments.peer))
