@@ -1,12 +1,16 @@
 """What a frame costs: ``python benchmarks/run_nfs.py [NF ...]``.
 
-Runs each network function on DPDK with the generator of generator.c in its own process: 64-byte frames, one core,
+Runs each network function on DPDK with the generator of generator/ in its own process: 64-byte frames, one core,
 tables 90 % full, bursts of 1 and 32. What is measured is the thread's processor time per frame, with all that DPDK,
 the generator and the loop around the network function cost.
 
 Each round runs, in turn and in changing order, on the same traffic: the NF, our NOP, our NOP again (how far two runs
 of the same thing are apart is printed as A/A), DPDK's testpmd in io mode if it is installed, and the peers that were
 given. Ratios are within a round. Printed are medians [and the quartiles around them] over the rounds.
+
+``--load`` adds what happens at a rate, on a clock that leaves out the machine's stalls (generator/pace.c says how): the
+highest rate at which less than one frame in a thousand is lost, and the median and the 90th percentile of the time from
+a frame's arrival to its transmission at four fifths of that rate.
 
 ``--peer NF NAME COMMAND`` names another implementation, such as FastClick's, that uses DPDK's net_null0 and net_null1;
 in COMMAND, {burst} and {core} are filled in. It must take the devices with ``no-rx=1``.
@@ -22,9 +26,9 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
@@ -37,6 +41,7 @@ DEVICES = ("net_null0,no-rx=1", "net_null1,no-rx=1")
 EAL = ("--no-pci", "--no-huge", "-m", "256", "--log-level=error")
 CAPACITY, OCCUPANCY = 65_536, 0.9
 WINDOWS = 3
+LOSS_MAX, KNEE_PRECISION = 0.001, 1.03
 PRIORITY = 10
 SECONDS_MAX = 120
 LIFE_NS = 1_000_000_000_000  # nothing expires while it is measured
@@ -89,6 +94,16 @@ SUBJECTS: Mapping[str, Subject] = {
 
 
 @dataclass(frozen=True)
+class Served:
+    """What became of frames at a rate: the share that was lost, percentiles of latency, the share of time left out."""
+
+    lost: float
+    p50_ns: float
+    p90_ns: float
+    left_out: float
+
+
+@dataclass(frozen=True)
 class Bench:
     """Where and how everything is measured."""
 
@@ -96,8 +111,8 @@ class Bench:
     core: int
     frames: int
 
-    def ns_per_frame(self, command: Sequence[str], traffic: str, flows: int) -> float:
-        """Runs a command with the generator in it. No frame may get lost, but for those that a burst holds."""
+    def run(self, command: Sequence[str], traffic: str, flows: int, **more: int) -> list[list[str]]:
+        """Runs a command with the generator in it; the words of the lines that it writes."""
         with tempfile.TemporaryDirectory() as temporary:
             results = Path(temporary) / "results"
             told = {
@@ -105,8 +120,8 @@ class Bench:
                 "GENERATOR_TRAFFIC": traffic,
                 "GENERATOR_FLOWS": str(flows),
                 "GENERATOR_FRAMES": str(self.frames),
-                "GENERATOR_WINDOWS": str(WINDOWS),
                 "GENERATOR_RESULTS": str(results),
+                **{f"GENERATOR_{name.upper()}": str(value) for name, value in more.items()},
             }
             # testpmd ends when there is something to read, or nothing more.
             endless, writer = os.pipe()
@@ -121,20 +136,36 @@ class Bench:
             os.close(writer)
             if not results.is_file():
                 raise SystemExit(f"{shlex.join(command)}\n{done.stdout}{done.stderr}")
-            lines = [line.split() for line in results.read_text().splitlines()]
+            return [line.split() for line in results.read_text().splitlines()]
+
+    def ns_per_frame(self, command: Sequence[str], traffic: str, flows: int) -> float:
+        """As fast as it goes. No frame may get lost, but for those that a burst holds."""
+        lines = self.run(command, traffic, flows, windows=WINDOWS)
         lost = sum(int(each) for _, each in lines)
         if abs(lost) > 64:
             raise SystemExit(f"{lost} frames got lost in: {shlex.join(command)}")
         return median(float(each) for each, _ in lines)
 
+    def at_rate(self, command: Sequence[str], traffic: str, flows: int, rate: float) -> Served:
+        """At a number of frames a second."""
+        devices = 2 if traffic in ("both", "stations") else 1
+        ((lost, p50, p90, left_out),) = self.run(command, traffic, flows, rate=round(rate / devices))
+        return Served(int(lost) / self.frames, float(p50), float(p90), float(left_out))
+
     def nf(self, name: str, capacity: int, traffic: str, flows: int, burst: int) -> float:
         """Runs an NF of ours."""
+        with self.command(name, capacity, burst) as command:
+            return self.ns_per_frame(command, traffic, flows)
+
+    @contextmanager
+    def command(self, name: str, capacity: int, burst: int) -> Iterator[Sequence[str]]:
+        """What runs an NF of ours."""
         with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            config = folder / f"{name}.toml"
+            config = Path(temporary) / f"{name}.toml"
             config.write_text(SUBJECTS[name].config(capacity))
-            options = Options(str(ROOT / "nfs" / name), config, "dpdk", DEVICES, burst=burst, core=self.core, eal=EAL)
-            return self.ns_per_frame(prepare(options, folder).command, traffic, flows)
+            nf = str(ROOT / "nfs" / name)
+            options = Options(nf, config, "dpdk", DEVICES, burst=burst, core=self.core, eal=EAL)
+            yield prepare(options, Path(temporary)).command
 
     def testpmd(self, traffic: str, flows: int, burst: int) -> float:
         """Runs DPDK's own."""
@@ -198,6 +229,29 @@ def rows(name: str, burst: int, measured: Mapping[str, Sequence[float]], peers: 
     return out
 
 
+def under_load(bench: Bench, name: str, burst: int, ns: float) -> list[str]:
+    """The highest rate that an NF serves, as Mframes/s, and what it is like below; ns is what a frame costs."""
+    subject = SUBJECTS[name]
+    flows = entries(subject, CAPACITY, OCCUPANCY)
+    with bench.command(name, min(CAPACITY, subject.most), burst) as command:
+        low, high = 0.2e9 / ns, 1.2e9 / ns
+        while high / low > KNEE_PRECISION:
+            rate = (low * high) ** 0.5
+            # What others do on this machine costs frames now and then: the better of two.
+            lost = min(bench.at_rate(command, subject.traffic, flows, rate).lost for _ in range(2))
+            low, high = (rate, high) if lost < LOSS_MAX else (low, rate)
+        served = bench.at_rate(command, subject.traffic, flows, 0.8 * low)
+    return [
+        name,
+        str(burst),
+        f"{low / 1e6:.1f}",
+        f"{served.p50_ns:.0f}",
+        f"{served.p90_ns:.0f}",
+        f"{served.left_out:.1%}",
+    ]
+
+
+LOAD_TITLES = ["NF", "burst", "Mframes/s below 0.1 % loss", "p50 ns", "p90 ns", "time left out"]
 TITLES = ["NF", "burst", "ns a frame", "Mframes/s", "to NOP", "NOP to testpmd", "A/A of NOP"]
 
 
@@ -273,6 +327,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=1_000_000, help="in a measurement, three of which are a run")
     parser.add_argument("--no-priority", action="store_true", help="share the core with whatever else runs")
     parser.add_argument("--peer", nargs=3, action="append", default=[], metavar=("NF", "NAME", "COMMAND"))
+    parser.add_argument("--load", action="store_true", help="find the highest rate, and the latency below it")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="measure other sizes and occupancies, and plot")
     arguments = parser.parse_args()
     chosen = arguments.nfs or list(SUBJECTS)
@@ -280,19 +335,24 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(SUBJECTS)}")
     generator = ROOT / "build" / "generator.so"
-    build_nf([ROOT / "benchmarks" / "generator.c"], generator, flags=GENERATOR_FLAGS + dpdk_flags())
+    build_nf(sorted((ROOT / "benchmarks" / "generator").glob("*.c")), generator, flags=GENERATOR_FLAGS + dpdk_flags())
     alone = not arguments.no_priority and take_core()
     bench = Bench(generator, arguments.core, arguments.frames)
     print(f"core {bench.core}, {'taken' if alone else 'shared with whatever else runs'}; load {os.getloadavg()[0]:.1f}")
     names = list(dict.fromkeys(name for _, name, _ in arguments.peer))
     table = [[*TITLES, *(f"to {name}" for name in names)]]
+    loads = [LOAD_TITLES]
     for nf in chosen:
         peers = {name: command for of, name, command in arguments.peer if of == nf}
         for burst in arguments.burst or (1, 32):
             measured = compare(bench, nf, burst, arguments.rounds, peers)
             table.append(rows(nf, burst, measured, names))
-            print(*table[-1], sep="  ", file=sys.stderr, flush=True)
+            if arguments.load:
+                loads.append(under_load(bench, nf, burst, median(measured[nf])))
     printed(table)
+    if arguments.load:
+        print()
+        printed(loads)
     if arguments.plots is not None:
         sweep(bench, chosen, 32, max(1, arguments.rounds // 3), arguments.plots)
 
