@@ -70,7 +70,7 @@ def test_a_runtime_that_is_killed_is_reported(network: Network, run: Run) -> Non
 
 
 def test_frames_without_checksums_are_counted_as_such(network: Network, run: Run, tmp_path: Path) -> None:
-    """The kernel leaves them to a card that a veth pair does not have; sent on, they would be dropped by the receiver."""
+    """The kernel leaves them to a card, which a veth pair does not have; whoever got them would drop them."""
     place = Outside(network, tmp_path, EXTERNAL)
     nat = run("nat", place.nat(), place.middle, place.plugs)
     place.client.run("ethtool", "-K", place.client_plug.name, "tx", "on")
