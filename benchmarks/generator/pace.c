@@ -3,7 +3,8 @@
  *
  *     GENERATOR_FRAMES    how many frames a measurement takes
  *     GENERATOR_WINDOWS   how many measurements there are
- *     GENERATOR_RESULTS   the file to write: for each, processor time in ns per frame, and how many frames got lost
+ *     GENERATOR_RESULTS   the file to write: for each, processor time in ns per frame, how many frames got lost, and
+ *                         which share of the time the thread had its processor: below 1, others had the caches, too
  *
  * or at a rate, whether they are taken or not, into a queue of QUEUE_FRAMES for each device:
  *
@@ -49,14 +50,16 @@ static struct {
     uint64_t given_before;
     uint64_t sent_before;
     uint64_t started_ns;
+    uint64_t started_wall_ns;
     double ns_per_frame[WINDOWS_MAX];
+    double share[WINDOWS_MAX];
     int64_t lost[WINDOWS_MAX];
 } windows;
 
-static uint64_t processor_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    clock_gettime(clock, &time);
     return (uint64_t) time.tv_sec * 1000000000 + (uint64_t) time.tv_nsec;
 }
 
@@ -77,16 +80,19 @@ static void end(FILE *file)
 
 static void turn_window(void)
 {
-    const uint64_t time_ns = processor_ns();
+    const uint64_t time_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    const uint64_t wall_ns = clock_ns(CLOCK_MONOTONIC);
     const uint64_t frames = given - windows.given_before;
     if (windows.current > 0) {
         windows.ns_per_frame[windows.current - 1] = (double) (time_ns - windows.started_ns) / (double) frames;
+        windows.share[windows.current - 1] =
+            (double) (time_ns - windows.started_ns) / (double) (wall_ns - windows.started_wall_ns);
         windows.lost[windows.current - 1] = (int64_t) (frames - (sent - windows.sent_before));
     }
     if (windows.current == windows.count) {
         FILE *file = results_file();
         for (uint32_t i = 0; i < windows.count; i++) {
-            fprintf(file, "%.3f %lld\n", windows.ns_per_frame[i], (long long) windows.lost[i]);
+            fprintf(file, "%.3f %lld %.4f\n", windows.ns_per_frame[i], (long long) windows.lost[i], windows.share[i]);
         }
         end(file);
     }
@@ -94,7 +100,8 @@ static void turn_window(void)
     windows.given_before = given;
     windows.sent_before = sent;
     measure_at = given + frames_to_measure;
-    windows.started_ns = processor_ns();
+    windows.started_wall_ns = clock_ns(CLOCK_MONOTONIC);
+    windows.started_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 /* ---- at a rate */
