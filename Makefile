@@ -1,5 +1,6 @@
 # make prove    prove every property of every network function
 # make test     all tests of the tool itself, then its linters
+# make run-demo fetch a page through the NAT, between network namespaces (needs root)
 # make build    only the binaries: libVig and each network function
 # make clean    remove what was built, but keep the Python environment (.venv)
 #
@@ -10,7 +11,7 @@ ARGS ?=
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: prove test build clean compiler python
+.PHONY: prove test run-demo build clean compiler python
 .NOTPARALLEL:
 
 prove: build
@@ -20,6 +21,9 @@ test: .venv/test.stamp build
 	$(PYTEST) -n auto --maxprocesses 8 -rs tests/ $(ARGS)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+run-demo: build
+	PYTHON=$(BIN)/python nfs/nat/demo.sh
 
 build: .venv/prove.stamp | compiler
 	$(BIN)/python -m pytest_vigor build --libvig nfs/*/

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shlex
+import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,10 @@ FLAGS = (
     "-Wconversion",
     "-Werror",
 )
+
+# The runtimes are programs; a NIC's frames pass them one by one.
+RUNTIME_FLAGS = ("-std=c11", "-O3", "-g", "-fPIE", "-pie", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-ldl")
+IOS = ("linux", "dpdk")
 
 # Locks and records go to a folder of this name beside the output.
 RECORDS = ".vigor"
@@ -96,6 +101,35 @@ def build_libvig(out: Path | None = None, cc: str | None = None, flags: Sequence
     return build_nf(libvig_sources(), out or default_libvig(), cc, flags)
 
 
+def build_runtime(io: str, cc: str | None = None) -> Path:
+    """Builds the program that runs NFs with one kind of I/O."""
+    folder = libvig_root() / "runtime"
+    sources = [folder / f"{name}.c" for name in ("main", "nf", "confine", io)]
+    # A newer DPDK is another library, so it gets a program of its own.
+    version, flags = (_dpdk_version(), dpdk_flags()) if io == "dpdk" else ("", ())
+    out = default_libvig().with_name("-".join(filter(None, ("runtime", io, version))))
+    return build_nf(sources, out, cc, [*RUNTIME_FLAGS, *flags])
+
+
+def dpdk_flags() -> tuple[str, ...]:
+    """How to compile and link with DPDK."""
+    # Its headers do not live up to our warnings.
+    flags = ("-isystem" + flag[2:] if flag.startswith("-I") else flag for flag in _pkg_config("--cflags").split())
+    return (*flags, *_pkg_config("--libs").split())
+
+
+def _dpdk_version() -> str:
+    return _pkg_config("--modversion").strip()
+
+
+def _pkg_config(option: str) -> str:
+    try:
+        return subprocess.run(["pkg-config", option, "libdpdk"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        remedy = "install it with `apt-get install --no-install-recommends libdpdk-dev pkg-config`"
+        raise BuildError("DPDK is not there for the C compiler", remedy) from error
+
+
 def default_libvig() -> Path:
     """`build/libvig.so` of a checkout; for an installed package, in the user's cache."""
     if libvig_root().parent == _PACKAGE:
@@ -129,7 +163,7 @@ def _is_current(out: Path, record_path: Path, recipe: dict[str, Any]) -> bool:
 def _compile(sources: Sequence[Path], out: Path, compiler: Compiler, flags: Sequence[str]) -> list[Path]:
     """Compiles, links and puts the result in place at once; returns every file that went into it."""
     inputs: dict[Path, None] = dict.fromkeys(sources)
-    linking = ("-shared", "-Wl,", "-l", "-L")
+    linking = ("-shared", "-pie", "-Wl,", "-l", "-L")
     with tempfile.TemporaryDirectory(dir=_records_folder(out), prefix="build-") as temporary:
         objects = []
         for number, source in enumerate(sources):

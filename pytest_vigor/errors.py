@@ -38,3 +38,11 @@ class LayoutError(VigorError):
 
 class ContractError(VigorError):
     """A contract that contradicts another one, or that cannot be read."""
+
+
+class ConfigurationError(VigorError):
+    """A configuration file that cannot be read, or that says what a network function cannot be told."""
+
+
+class RunError(VigorError):
+    """A network function that could not be started, or that did not end as it was told to."""

@@ -187,3 +187,28 @@ def test_options_are_those_of_the_plugin() -> None:
     listed = {name for cell in rows("properties.md", "option") for name in re.findall(r"--vigor[\w-]*", cell)}
     given = set(re.findall(r'"(--vigor[\w-]*)"', Path(plugin.__file__).read_text()))
     assert listed == given
+
+
+def test_options_of_run_are_those_of_the_command() -> None:
+    import argparse
+
+    from pytest_vigor.command import run
+
+    commands = argparse.ArgumentParser().add_subparsers()
+    run.register(commands)
+    given = {name for action in commands.choices["run"]._actions for name in action.option_strings}
+    listed = {name for cell in rows("running.md", "option") for name in re.findall(r"--[a-z]+", cell)}
+    assert listed == given - {"-h", "--help"}
+
+
+def test_counters_of_a_runtime_are_all_explained() -> None:
+    declared = re.findall(r"uint64_t (\w+);", (ROOT / "libvig/runtime/counters.h").read_text())
+    explained = set(rows("running.md", "counter, by device"))
+    frames = {name for name in declared if name in ("received", "copies", "sent", "missed") or "dropped_" in name}
+    assert explained == frames
+
+
+def test_the_refusal_that_is_shown_is_one_that_is_given() -> None:
+    shown = re.search(r"```text\nnat\.toml: (.*)\n```", text("running.md"))
+    assert shown is not None
+    assert f'"it.toml: {shown[1]}"' in (ROOT / "tests/test_configuration.py").read_text()

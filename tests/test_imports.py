@@ -12,6 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "pytest_vigor"
 # imports are free. A new module needs a place here.
 FLOORS = """
 7  __main__ plugin
+7  command
+6  launch
 6  check
 6  store render evidence
 5  minimise

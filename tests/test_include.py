@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_vigor.__main__ import main
 from pytest_vigor.binary import load
 from pytest_vigor.build import FLAGS, contract_files, libvig_root
+from pytest_vigor.command import main
 from pytest_vigor.compiler import find_compiler
 
 NF = """

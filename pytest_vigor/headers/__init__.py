@@ -14,7 +14,7 @@ from pytest_vigor.headers.declarations import Layouts, gather, typed_handle, whe
 from pytest_vigor.headers.preprocess import expand, preprocess
 from pytest_vigor.layout import Struct, Type, from_json, padding, struct_from_json, to_json
 
-__all__ = ["Entry", "Header", "StateObject", "header_digest", "read_header"]
+__all__ = ["Entry", "Header", "StateObject", "header_digest", "read_header", "read_struct"]
 
 # Every NF defines these; nf.h declares them.
 _NF_FUNCTIONS = ("nf_init", "nf_process")
@@ -138,6 +138,17 @@ def read_header(path: Path, include_dirs: Sequence[Path] = ()) -> Header:
         source.digest,
         source.files,
     )
+
+
+def read_struct(path: Path, tag: str, include_dirs: Sequence[Path] = ()) -> Struct:
+    """The layout of one struct of a header that is no NF's."""
+    from pycparser.c_parser import CParser
+
+    source = preprocess(_existing(path), include_dirs, find_compiler())
+    found = Layouts(gather(CParser().parse(source.text, filename=str(path)))).struct(tag)
+    if found is None:
+        raise HeaderError(f"{path} declares no struct {tag}", "install pytest-vigor again")
+    return found
 
 
 def _existing(path: Path) -> Path:

@@ -1,0 +1,92 @@
+/*
+ * What happens to received frames between their device and the next, the same for every I/O. The file that includes this
+ * defines before:
+ *
+ *     static inline void frame_release(void *frame);              the frame goes nowhere
+ *     static inline void frame_share(void *frame, uint32_t more); it goes to so many more devices
+ *     static inline void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count);
+ *
+ * The last one sends or releases all of the frames, and counts them.
+ */
+
+#ifndef VIGOR_DISPATCH_H
+#define VIGOR_DISPATCH_H
+
+#include "runtime/runtime.h"
+
+/* Answers beside those of nf_process: frames that it does not get to see. */
+#define DISPATCH_TOO_LONG (-3)
+#define DISPATCH_UNFINISHED (-4)
+
+/* Where the frame is to go. The bytes are the NF's to change. */
+static inline int dispatch_ask(const struct runtime *runtime, uint16_t device, uint8_t *bytes, uint32_t length_bytes)
+{
+    if (__builtin_expect(length_bytes > RUNTIME_FRAME_BYTES_MAX, 0)) {
+        return DISPATCH_TOO_LONG;
+    }
+    return runtime->process(device, bytes, (uint16_t) length_bytes, runtime->now);
+}
+
+static inline void dispatch_to(struct runtime *runtime, uint16_t device, void *frame)
+{
+    struct runtime_batch *batch = &runtime->batches[device];
+    batch->frames[batch->count++] = frame;
+    runtime->pending |= UINT32_C(1) << device;
+}
+
+static inline void dispatch_flood(struct runtime *runtime, uint16_t device, void *frame)
+{
+    const uint32_t more = runtime->device_count - 2u;
+    frame_share(frame, more);
+    runtime->counters->devices[device].copies += more;
+    for (uint16_t output = 0; output < runtime->device_count; output++) {
+        if (output != device) {
+            dispatch_to(runtime, output, frame);
+        }
+    }
+}
+
+static inline void dispatch_drop(struct runtime *runtime, uint16_t device, void *frame, int reason)
+{
+    struct counters_device *counters = &runtime->counters->devices[device];
+    uint64_t *const counter = reason == NF_DROP               ? &counters->dropped_by_nf
+                              : reason == DISPATCH_TOO_LONG   ? &counters->dropped_too_long
+                              : reason == DISPATCH_UNFINISHED ? &counters->dropped_unfinished
+                                                              : &counters->dropped_no_device;
+    (*counter)++;
+    frame_release(frame);
+}
+
+/* By device, each device's frames in their order. */
+static inline void dispatch_apart(struct runtime *runtime, uint16_t device, void **frames, const int *answers,
+                                  uint16_t count)
+{
+    for (uint16_t i = 0; i < count; i++) {
+        if ((unsigned) answers[i] < runtime->device_count) {
+            dispatch_to(runtime, (uint16_t) answers[i], frames[i]);
+        } else if (answers[i] == NF_FLOOD && runtime->device_count > 1) {
+            dispatch_flood(runtime, device, frames[i]);
+        } else {
+            dispatch_drop(runtime, device, frames[i], answers[i]);
+        }
+    }
+    while (runtime->pending != 0) {
+        const uint16_t output = (uint16_t) __builtin_ctz(runtime->pending);
+        runtime->pending &= runtime->pending - 1;
+        frames_send(runtime, output, runtime->batches[output].frames, (uint16_t) runtime->batches[output].count);
+        runtime->batches[output].count = 0;
+    }
+}
+
+/* Takes a burst of frames, at least one, out of the caller's hands; all_same says whether all answers are. */
+static inline void dispatch(struct runtime *runtime, uint16_t device, void **frames, const int *answers,
+                            uint16_t count, bool all_same)
+{
+    if (__builtin_expect(all_same && (unsigned) answers[0] < runtime->device_count, 1)) {
+        frames_send(runtime, (uint16_t) answers[0], frames, count);
+    } else {
+        dispatch_apart(runtime, device, frames, answers, count);
+    }
+}
+
+#endif

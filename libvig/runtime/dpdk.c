@@ -1,0 +1,295 @@
+/*
+ * Frames from and to any device that DPDK drives. One core polls all devices, one receive and one transmit queue each;
+ * what a full transmit queue does not take is dropped and counted, so no frame is kept from the pool.
+ */
+
+#define _GNU_SOURCE
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+
+#include "runtime/runtime.h"
+
+/* Beside what lies in the queues of the devices: what lies in the pool's own cache, and a burst on its way. */
+#define POOL_CACHE_FRAMES 256u
+#define QUEUE_FRAMES 1024u
+
+/* Devices are asked for their link and their losses this often; some answer over PCI Express. */
+#define TICKS_PER_LOOK 100u
+
+static uint16_t ports[COUNTERS_DEVICES_MAX]; /* DPDK's number of each device */
+static uint16_t device_count;
+static uint64_t start_cycles;
+static uint64_t ns_per_cycle; /* times 2^32 */
+
+static inline void frame_release(void *frame)
+{
+    rte_pktmbuf_free(frame);
+}
+
+static inline void frame_share(void *frame, uint32_t more)
+{
+    rte_mbuf_refcnt_update(frame, (int16_t) more);
+}
+
+static inline void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count);
+
+#include "runtime/dispatch.h"
+
+/* A device is an address on the PCI bus, or the name and arguments of one that DPDK is to make. */
+static bool is_on_pci(const char *device)
+{
+    return strspn(device, "0123456789abcdefABCDEF:.") == strcspn(device, ",") && strchr(device, ':') != NULL;
+}
+
+static void start_eal(const struct runtime_options *options)
+{
+    char core[16];
+    char *arguments[RUNTIME_IO_ARGUMENTS_MAX + 2 * COUNTERS_DEVICES_MAX + 4];
+    int count = 0;
+    snprintf(core, sizeof(core), "%d", options->core >= 0 ? options->core : sched_getcpu());
+    arguments[count++] = (char *) (uintptr_t) "runtime";
+    arguments[count++] = (char *) (uintptr_t) "-l";
+    arguments[count++] = core;
+    for (int i = 0; i < options->io_argument_count; i++) {
+        arguments[count++] = (char *) (uintptr_t) options->io_arguments[i];
+    }
+    for (int i = 0; i < options->device_count; i++) {
+        arguments[count++] = (char *) (uintptr_t) (is_on_pci(options->devices[i]) ? "--allow" : "--vdev");
+        arguments[count++] = options->devices[i];
+    }
+    arguments[count] = NULL;
+    if (rte_eal_init(count, arguments) < 0) {
+        runtime_fail("DPDK does not start", "", rte_strerror(rte_errno));
+    }
+}
+
+static uint16_t port_of(const char *device)
+{
+    char name[RTE_ETH_NAME_MAX_LEN];
+    uint16_t port;
+    snprintf(name, sizeof(name), "%.*s", (int) strcspn(device, ","), device);
+    if (rte_eth_dev_get_port_by_name(name, &port) != 0) {
+        runtime_fail("the device", name, "is not one that DPDK drives; dpdk-devbind.py --status lists those");
+    }
+    return port;
+}
+
+/* Asking for 0 is asking for the default of the device. */
+static void adjust(uint16_t port, uint16_t *receive_frames, uint16_t *transmit_frames)
+{
+    *receive_frames = QUEUE_FRAMES;
+    *transmit_frames = QUEUE_FRAMES;
+    rte_eth_dev_adjust_nb_rx_tx_desc(port, receive_frames, transmit_frames);
+}
+
+static void check(int result, const char *what, const char *device)
+{
+    if (result < 0) {
+        fprintf(stderr, "%s: ", what);
+        runtime_fail("the device", device, rte_strerror(-result));
+    }
+}
+
+static void open_port(uint16_t port, const char *device, struct rte_mempool *pool)
+{
+    const struct rte_eth_conf configuration = {.rxmode = {.mq_mode = RTE_ETH_MQ_RX_NONE}};
+    uint16_t receive_frames;
+    uint16_t transmit_frames;
+    const int socket = rte_eth_dev_socket_id(port);
+    check(rte_eth_dev_configure(port, 1, 1, &configuration), "configuring", device);
+    adjust(port, &receive_frames, &transmit_frames);
+    check(rte_eth_rx_queue_setup(port, 0, receive_frames, (unsigned) socket, NULL, pool), "receive queue", device);
+    check(rte_eth_tx_queue_setup(port, 0, transmit_frames, (unsigned) socket, NULL), "transmit queue", device);
+    check(rte_eth_dev_start(port), "starting", device);
+    /* Some devices have no such mode, as they receive everything anyway. */
+    (void) rte_eth_promiscuous_enable(port);
+}
+
+static bool link_is_up(uint16_t port)
+{
+    struct rte_eth_link link;
+    return rte_eth_link_get_nowait(port, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
+uint16_t io_open(const struct runtime_options *options, struct runtime *runtime)
+{
+    if (options->device_count > COUNTERS_DEVICES_MAX) {
+        runtime_fail("the number of devices", "", "give at most 32");
+    }
+    start_eal(options);
+    device_count = (uint16_t) options->device_count;
+    unsigned frames = POOL_CACHE_FRAMES + 2 * RUNTIME_BURST_MAX;
+    for (uint16_t i = 0; i < device_count; i++) {
+        ports[i] = port_of(options->devices[i]);
+        frames += 2 * QUEUE_FRAMES;
+    }
+    struct rte_mempool *pool = rte_pktmbuf_pool_create("frames", frames, POOL_CACHE_FRAMES, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+                                                       (int) rte_socket_id());
+    if (pool == NULL) {
+        runtime_fail("memory for frames", "", "give DPDK more, with --eal=-m --eal=MEGABYTES, or hugepages");
+    }
+    for (uint16_t i = 0; i < device_count; i++) {
+        open_port(ports[i], options->devices[i], pool);
+        runtime->counters->devices[i].link_is_up = link_is_up(ports[i]);
+    }
+    start_cycles = rte_rdtsc();
+    ns_per_cycle = (UINT64_C(1000000000) << 32) / rte_get_tsc_hz();
+    return device_count;
+}
+
+/* What a driver has to ask of the kernel is its own business. */
+const int *io_system_calls(size_t *out_count)
+{
+    *out_count = 0;
+    return NULL;
+}
+
+/* One core reads its own counter, which never goes backward; clock_gettime costs a NOP half as much again. */
+static inline void read_time(struct runtime *runtime)
+{
+    const unsigned __int128 product = (unsigned __int128) (rte_rdtsc() - start_cycles) * ns_per_cycle;
+    runtime->now = (vigor_time_t) (product >> 32);
+}
+
+static void drop_unsent(struct runtime *runtime, uint16_t device, void **frames, uint16_t count)
+{
+    struct counters_device *counters = &runtime->counters->devices[device];
+    if (link_is_up(ports[device])) {
+        counters->dropped_queue_full += count;
+    } else {
+        counters->dropped_link_down += count;
+    }
+    rte_pktmbuf_free_bulk((struct rte_mbuf **) frames, count);
+}
+
+static inline void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count)
+{
+    const uint16_t sent = rte_eth_tx_burst(ports[device], 0, (struct rte_mbuf **) frames, count);
+    runtime->counters->devices[device].sent += sent;
+    if (unlikely(sent < count)) {
+        drop_unsent(runtime, device, frames + sent, (uint16_t) (count - sent));
+    }
+}
+
+/*
+ * Each burst is late by no more than the time that as many frames take as the largest burst has: what smaller bursts
+ * cost most is the clock.
+ */
+static inline void notice_time(struct runtime *runtime, uint16_t count)
+{
+    if (runtime->frames_since >= RUNTIME_BURST_MAX) {
+        read_time(runtime);
+        runtime->frames_since = 0;
+    }
+    runtime->frames_since += count;
+}
+
+static inline int answer(struct runtime *runtime, uint16_t device, void **frame, bool time_per_packet)
+{
+    struct rte_mbuf *mbuf = *frame;
+    if (time_per_packet) {
+        read_time(runtime);
+    }
+    /* Some drivers take the tag of IEEE 802.1Q out without having been asked to. */
+    if (unlikely((mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0)) {
+        const int failed = rte_vlan_insert(&mbuf);
+        *frame = mbuf;
+        if (failed != 0) {
+            return DISPATCH_TOO_LONG;
+        }
+    }
+    /* A frame in several buffers is one that did not fit in one. */
+    if (unlikely(mbuf->nb_segs > 1)) {
+        return DISPATCH_TOO_LONG;
+    }
+    return dispatch_ask(runtime, device, rte_pktmbuf_mtod(mbuf, uint8_t *), mbuf->data_len);
+}
+
+/* One burst of one device; how many frames it had. */
+static inline uint32_t receive(struct runtime *runtime, uint16_t device)
+{
+    void *frames[RUNTIME_BURST_MAX];
+    int answers[RUNTIME_BURST_MAX];
+    const uint16_t count = rte_eth_rx_burst(ports[device], 0, (struct rte_mbuf **) frames, runtime->burst);
+    if (count == 0) {
+        return 0;
+    }
+    runtime->counters->devices[device].received += count;
+    notice_time(runtime, count);
+    const bool time_per_packet = runtime->time_per_packet; /* kept in a register, as nf_process may change all memory */
+    bool all_same = true;
+    for (uint16_t i = 0; i < count; i++) {
+        answers[i] = answer(runtime, device, &frames[i], time_per_packet);
+        all_same = all_same && answers[i] == answers[0];
+    }
+    dispatch(runtime, device, frames, answers, count, all_same);
+    return count;
+}
+
+static void look_at_devices(struct runtime *runtime)
+{
+    for (uint16_t i = 0; i < device_count; i++) {
+        struct counters_device *counters = &runtime->counters->devices[i];
+        struct rte_eth_stats statistics;
+        if (rte_eth_stats_get(ports[i], &statistics) == 0) {
+            counters->missed = statistics.imissed + statistics.rx_nombuf;
+        }
+        const bool is_up = link_is_up(ports[i]);
+        counters->link_losses += counters->link_is_up != 0 && !is_up;
+        counters->link_is_up = is_up;
+    }
+}
+
+static void tick(struct runtime *runtime)
+{
+    static uint32_t ticks;
+    if (ticks++ % TICKS_PER_LOOK == 0) {
+        look_at_devices(runtime);
+    }
+    runtime_look_at_tables(runtime, runtime->now - runtime->ticked_at);
+    runtime->ticked_at = runtime->now;
+}
+
+void io_run(struct runtime *runtime)
+{
+    while (!runtime_stopping) {
+        uint32_t received = 0;
+        for (uint16_t i = 0; i < device_count; i++) {
+            received += receive(runtime, i);
+        }
+        if (received == 0) {
+            read_time(runtime);
+            runtime->frames_since = RUNTIME_BURST_MAX;
+        }
+        if (unlikely(runtime->now - runtime->ticked_at >= RUNTIME_TICK_NS)) {
+            tick(runtime);
+        }
+    }
+    runtime->counters->phase = COUNTERS_DRAINING;
+    for (uint16_t i = 0; i < device_count; i++) {
+        for (uint32_t left = QUEUE_FRAMES; left > 0;) {
+            const uint32_t received = receive(runtime, i);
+            left = received == 0 || received >= left ? 0 : left - received;
+        }
+    }
+    look_at_devices(runtime);
+}
+
+void io_close(void)
+{
+    for (uint16_t i = 0; i < device_count; i++) {
+        (void) rte_eth_dev_stop(ports[i]);
+        (void) rte_eth_dev_close(ports[i]);
+    }
+    rte_eal_cleanup();
+}

@@ -1,0 +1,83 @@
+/* An I/O that only notes what becomes of frames, which are numbers. See test_dispatch.py. */
+
+#include "runtime/runtime.h"
+
+#define EVENTS_MAX 4096
+
+struct event {
+    int32_t kind; /* 0: released, 1: shared, 2: sent */
+    int32_t frame;
+    int32_t number; /* of further devices, or of the device */
+};
+
+VIGOR_API struct event events[EVENTS_MAX];
+VIGOR_API uint32_t event_count;
+
+static void note(int kind, const void *frame, int number)
+{
+    events[event_count++] = (struct event){kind, (int32_t) (intptr_t) frame, number};
+}
+
+static inline void frame_release(void *frame)
+{
+    note(0, frame, 0);
+}
+
+static inline void frame_share(void *frame, uint32_t more)
+{
+    note(1, frame, (int) more);
+}
+
+static inline void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count)
+{
+    runtime->counters->devices[device].sent += count;
+    for (uint16_t i = 0; i < count; i++) {
+        note(2, frames[i], device);
+    }
+}
+
+#include "runtime/dispatch.h"
+
+VIGOR_API struct counters counters;
+static struct runtime runtime = {.counters = &counters};
+
+/* Frames 1 to count, for which the NF has answered; the counters start at 0. */
+VIGOR_API void dispatch_burst(uint16_t device, uint16_t device_count, const int *answers, uint16_t count)
+{
+    void *frames[RUNTIME_BURST_MAX];
+    bool all_same = true;
+    for (uint16_t i = 0; i < count; i++) {
+        frames[i] = (void *) (intptr_t) (i + 1);
+        all_same = all_same && answers[i] == answers[0];
+    }
+    counters = (struct counters){.device_count = device_count};
+    counters.devices[device].received = count;
+    runtime.device_count = device_count;
+    event_count = 0;
+    dispatch(&runtime, device, frames, answers, count, all_same);
+}
+
+static uint32_t asked[3];
+
+static int process(uint16_t device, uint8_t *packet, uint16_t length_bytes, vigor_time_t now)
+{
+    (void) packet;
+    asked[0] = device;
+    asked[1] = length_bytes;
+    asked[2] = (uint32_t) now;
+    return 7;
+}
+
+/* What is answered for a frame of that length, and what the NF was told, if it was asked. */
+VIGOR_API int dispatch_question(uint16_t device, uint32_t length_bytes, uint32_t *out_asked)
+{
+    uint8_t packet[1];
+    runtime.process = process;
+    runtime.now = 42;
+    asked[0] = asked[1] = asked[2] = UINT32_MAX;
+    const int answer = dispatch_ask(&runtime, device, packet, length_bytes);
+    for (int i = 0; i < 3; i++) {
+        out_asked[i] = asked[i];
+    }
+    return answer;
+}
