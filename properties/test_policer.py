@@ -32,9 +32,14 @@ def live_destinations(step):
 
 
 def tokens(step):
-    """What the bucket of the packet's destination holds when it arrives: what was left after the last packet that
-    passed, and what has come in since, up to the burst size. A destination without a bucket has a full one."""
-    destination, destinations = step.packet.ipv4.dst, live_destinations(step)
+    """What the bucket of the packet's destination holds when it arrives."""
+    return tokens_for(step, step.packet.ipv4.dst)
+
+
+def tokens_for(step, destination):
+    """What the bucket of a destination holds when a packet arrives: what was left after the last one that passed, and
+    what has come in since, up to the burst size. A destination without a bucket has a full one."""
+    destinations = live_destinations(step)
     if destination not in destinations:
         return burst(step)
     index = destinations[destination]
@@ -89,3 +94,90 @@ def test_outcast_nopolicing(step):
     assume(step.device != step.config.wan_device)
     assert step.sent == [(step.config.wan_device, step.packet)]
     assert step.new == step.old
+
+
+# ---- full specification: the buckets
+
+
+def test_buckets(step):
+    """RFC 2697 §3: a packet that passes makes its destination's bucket as large as it was, less the packet, as of now;
+    nothing else happens to any bucket, but that full ones are forgotten."""
+    assume_from_outside(step)
+    destination, destinations = step.packet.ipv4.dst, live_destinations(step)
+    if cost(step) > tokens(step) or (destination not in destinations and destinations.full):
+        assert step.new.destinations == destinations and step.new.buckets == step.old.buckets
+        return
+    index = step.new.destinations[destination]
+    if destination in destinations:
+        assert step.new.destinations == destinations.refresh(index, step.now)
+    else:
+        assert step.new.destinations == destinations.put(destination, index, step.now)
+    assert step.new.buckets == step.old.buckets.put(index, {"nanobytes": tokens(step) - cost(step)})
+
+
+def test_no_bucket_overflows(step):
+    """RFC 2697 §3: a bucket never holds more than the committed burst size."""
+    index = step.packet.length % step.config.capacity
+    assert step.old.buckets[index].nanobytes <= burst(step)
+
+
+def test_capacity(step):
+    """There is room for as many destinations as the configuration says, each with a bucket."""
+    assert step.old.destinations.capacity == step.config.capacity
+    assert step.old.buckets.capacity == step.config.capacity
+
+
+# ---- full specification: the frames sent
+
+
+def test_forwarding(step):
+    """RFC 2697 §3: the frames sent are exactly these, unchanged; a destination that there is no room for gets none."""
+    other = 1 - step.device
+    if step.device != step.config.wan_device:
+        expected = [(other, step.packet)]
+    elif step.packet.ipv4 and has_room(step) and cost(step) <= tokens(step):
+        expected = [(other, step.packet)]
+    else:
+        expected = []
+    assert step.sent == expected
+
+
+def test_malformed_is_dropped(step):
+    """RFC 791 §3.1, RFC 1122 §3.2.1: what comes from outside without a whole IPv4 header, or longer or shorter than it
+    says, has no destination to be metered for: it is dropped, and changes nothing."""
+    assume(step.device == step.config.wan_device)
+    assume(not step.packet.ipv4)
+    assert step.dropped
+    assert step.new == step.old
+
+
+def test_never_back(step):
+    """What is sent leaves on the other device than it came from."""
+    assert not step.sent_to(step.device)
+
+
+# ---- full specification: two steps
+
+
+def test_rate_and_burst(step):
+    """RFC 2697 §3: of any two packets to one destination, at whatever times, no more passes together than the burst
+    size and what the rate allows between them."""
+    assume_from_outside(step)
+    assume(not step.dropped)
+    later = step.then(step.device, ..., ...)
+    assume(later.packet.ipv4)
+    assume(later.packet.ipv4.dst == step.packet.ipv4.dst)
+    assume(not later.dropped)
+    elapsed_ns = later.now - step.now
+    assert cost(step) + cost(later) <= burst(step) + elapsed_ns * step.config.rate_bytes_per_s
+
+
+def test_others_do_not_count(step):
+    """RFC 2697 §3: a packet to one destination takes nothing from the bucket of another."""
+    assume_from_outside(step)
+    later = step.then(step.device, ..., step.now)
+    assume(later.packet.ipv4)
+    assume(later.packet.ipv4.dst != step.packet.ipv4.dst)
+    assume(live_destinations(step).has(later.packet.ipv4.dst))
+    assume(cost(later) <= tokens_for(step, later.packet.ipv4.dst))
+    assert later.sent == [(1 - later.device, later.packet)]
