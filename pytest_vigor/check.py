@@ -216,7 +216,7 @@ class Checker:
             shown = self._shown(explored, model, given, run, message, error)
             if message or model.broken is not None or not run.steps:
                 return shown
-            choices = same_choices(model, [self._returned(call) for call in run.steps[0].calls])
+            choices = same_choices(model, [[self._returned(call) for call in step.calls] for step in run.steps])
             if not choices or all(any(c is p for p in pinned) for c in choices):
                 return shown
             pinned.extend(choices)

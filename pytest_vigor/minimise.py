@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -228,12 +228,14 @@ def _step(answer: Sat, model: Model, inputs: Any) -> tuple[int, bytes, int]:
     return int(answer.value(inputs.device)), content, int(answer.value(inputs.now))
 
 
-def same_choices(model: Model, calls: list[Mapping[str, int]]) -> list[Bool]:
-    """That what the model's first step lets libVig choose is what the native run chose."""
+def same_choices(model: Model, run: Sequence[Sequence[Mapping[str, int]]]) -> list[Bool]:
+    """That what the model's steps let libVig choose is what it chose in the calls of each step of a native run."""
     out: list[Bool] = []
-    for (called, _, _), outs in zip(model.steps[0].calls, calls, strict=False):
-        for name, value in outs.items():
-            for result, _, bits in called.results:
-                if result == name:
-                    out.append(t.eq(bits, t.var(f"{called.symbol}.{name}", bits), value & t.mask(bits)))
+    for instance, calls in zip(model.steps, run, strict=False):
+        for (called, _, _), outs in zip(instance.calls, calls, strict=False):
+            for name, value in outs.items():
+                for result, _, bits in called.results:
+                    if result == name:
+                        chosen = t.var(f"{instance.tag}{called.symbol}.{name}", bits)
+                        out.append(t.eq(bits, chosen, value & t.mask(bits)))
     return out
