@@ -15,7 +15,7 @@ from pytest_vigor.counterexample import Counterexample
 from pytest_vigor.errors import VigorError
 from pytest_vigor.headers import Header, header_digest, read_header
 from pytest_vigor.invariant import Prover, candidates
-from pytest_vigor.judge import Duty, Model, Subject, judge, obligations
+from pytest_vigor.judge import FAILURES, Duty, Model, Subject, judge, obligations
 from pytest_vigor.layout import IMAGE_BASE
 from pytest_vigor.minimise import concretise, same_choices
 from pytest_vigor.plain import broken, plain_step
@@ -247,8 +247,10 @@ class Checker:
             return "", None
         try:
             function(plain_step(explored.subject.header, given, run))
-        except AssertionError as error:
-            return str(error) or "assertion failed", error
+        except FAILURES as error:
+            if isinstance(error, AssertionError):
+                return str(error) or "assertion failed", error
+            return f"{type(error).__name__}: {error}", error
         except (Discarded, Beyond):
             return "", None
         return "", None
