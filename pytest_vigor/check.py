@@ -14,6 +14,7 @@ from pytest_vigor.contract import Contracts, Scalar, collect, module_at
 from pytest_vigor.counterexample import Counterexample
 from pytest_vigor.errors import VigorError
 from pytest_vigor.headers import Header, header_digest, read_header
+from pytest_vigor.instance import Owed
 from pytest_vigor.invariant import Prover, candidates
 from pytest_vigor.judge import FAILURES, Duty, Model, Subject, judge, obligations
 from pytest_vigor.layout import IMAGE_BASE
@@ -155,8 +156,10 @@ class Checker:
         if duty.kind != "stuck:termination" or duty.model is None:
             return
         attempt = self._native(explored, duty.model, [])
-        if attempt is not None and attempt[1].ending == HUNG:
+        last = duty.model.steps[0].path.last
+        if attempt is not None and attempt[1].ending == HUNG and last is not None:
             duty.kind = "termination"
+            duty.model.broken = Owed(False, duty.kind, duty.detail, duty.where, last)
 
     # ---- judging
 
