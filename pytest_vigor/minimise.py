@@ -93,6 +93,7 @@ def concretise(subject: Subject, model: Model, pinned: list[Bool] | None = None)
     shrinking.small(t.var(b.DEVICE_COUNT, 16), 16, (2, 3, 4, 8))
     for capacity in {id(c): c for s in behaviour.structures for n, c in s.parameters if n == "capacity"}.values():
         shrinking.small(capacity, 32, (1, 2, 3, 4, 8))
+    _leave_no_choice(shrinking, model)
     old = model.steps[0].old if model.entry != "nf_init" else {}
     for instance in model.steps if model.entry == "nf_process" else ():
         shrinking.small(instance.inputs.length, 16, (60, 14, 0, 34, 42, 54))
@@ -174,6 +175,23 @@ def _spread(shrinking: _Shrinking, subject: Subject, state: Any) -> bool:
         case ConsistentHash():
             shrinking.small(state.slots, 32, FEW_SLOTS)
     return True
+
+
+def _leave_no_choice(shrinking: _Shrinking, model: Model) -> None:
+    """Wishes that tables from which libVig takes a free index have no other one: then it takes the one of the model."""
+    leaves: dict[int, Term] = {}
+    for condition in model.conditions:
+        t.leaves(condition, leaves)
+    chosen = {str(leaf.data) for leaf in leaves.values() if leaf.op == "var"}
+    for instance in model.steps:
+        for called, arguments, _ in instance.calls:
+            if not any(f"{instance.tag}{called.symbol}.{name}" in chosen for name, _, _ in called.results):
+                continue
+            for pool in (instance.new.get(name) for name in arguments.values() if isinstance(name, str)):
+                if isinstance(pool, Pool) and (capacity := int(shrinking.answer.value(pool.flows.capacity))) <= 8:
+                    full = t.land(t.eq(32, pool.flows.capacity, capacity), *map(pool.flows.used, range(capacity)))
+                    if shrinking.learn():
+                        shrinking.wish(full)
 
 
 def _dummy(bits: int, number: int) -> int:
