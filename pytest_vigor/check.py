@@ -14,8 +14,9 @@ from pytest_vigor.contract import Contracts, Scalar, collect, module_at
 from pytest_vigor.counterexample import Counterexample
 from pytest_vigor.errors import VigorError
 from pytest_vigor.headers import Header, header_digest, read_header
+from pytest_vigor.instance import Owed
 from pytest_vigor.invariant import Prover, candidates
-from pytest_vigor.judge import Duty, Model, Subject, judge, obligations
+from pytest_vigor.judge import FAILURES, Duty, Model, Subject, judge, obligations
 from pytest_vigor.layout import IMAGE_BASE
 from pytest_vigor.minimise import concretise, same_choices
 from pytest_vigor.plain import broken, plain_step
@@ -155,8 +156,10 @@ class Checker:
         if duty.kind != "stuck:termination" or duty.model is None:
             return
         attempt = self._native(explored, duty.model, [])
-        if attempt is not None and attempt[1].ending == HUNG:
+        last = duty.model.steps[0].path.last
+        if attempt is not None and attempt[1].ending == HUNG and last is not None:
             duty.kind = "termination"
+            duty.model.broken = Owed(False, duty.kind, duty.detail, duty.where, last)
 
     # ---- judging
 
@@ -216,7 +219,7 @@ class Checker:
             shown = self._shown(explored, model, given, run, message, error)
             if message or model.broken is not None or not run.steps:
                 return shown
-            choices = same_choices(model, [self._returned(call) for call in run.steps[0].calls])
+            choices = same_choices(model, [[self._returned(call) for call in step.calls] for step in run.steps])
             if not choices or all(any(c is p for p in pinned) for c in choices):
                 return shown
             pinned.extend(choices)
@@ -247,8 +250,10 @@ class Checker:
             return "", None
         try:
             function(plain_step(explored.subject.header, given, run))
-        except AssertionError as error:
-            return str(error) or "assertion failed", error
+        except FAILURES as error:
+            if isinstance(error, AssertionError):
+                return str(error) or "assertion failed", error
+            return f"{type(error).__name__}: {error}", error
         except (Discarded, Beyond):
             return "", None
         return "", None

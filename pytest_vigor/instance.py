@@ -81,6 +81,7 @@ class Instance:
     frame: Frame = field(default_factory=lambda: Frame(b.PACKET))
     calls: list[tuple[Called, dict[str, Any], Any]] = field(default_factory=list)
     settled: int = 0  #: how many of the items come before the last change of a structure
+    tag: str = ""  #: prefix of the names of what is chosen in it
 
     @property
     def conditions(self) -> list[Bool]:
@@ -136,7 +137,7 @@ def instantiate(
     nf_init makes their names."""
     symbolic = inputs is None
     inputs = inputs or first_inputs()
-    out = Instance(path, inputs, old, scalars, new=dict(old), new_scalars=dict(scalars))
+    out = Instance(path, inputs, old, scalars, new=dict(old), new_scalars=dict(scalars), tag=tag)
     mapping: dict[str, Any] = {f"state.{name}": value for name, value in scalars.items()}
     if not symbolic:
         mapping |= {b.DEVICE: inputs.device, b.LENGTH: inputs.length, b.NOW: t.extract(inputs.now, 64, 62, 0)}

@@ -42,6 +42,8 @@ from pytest_vigor.symbols import config_record, view
 from pytest_vigor.term import Bool, Value
 from pytest_vigor.verdict import Proved, Refuted, Unknown, Vacuous, Verdict
 
+#: What a claim raises where it does not hold: besides a failed assert, that there is no such entry, or no such number.
+FAILURES = (AssertionError, LookupError, ValueError)
 DECISION_LIMIT = 2_000
 SUMS = 4  #: in a value that the solver had better not look into
 PROBE = Path(None, "probe")  #: before anything has happened
@@ -162,7 +164,7 @@ def _discharge(subject: Subject, entry: str, path: Path, seen: set[tuple[int, st
 
 @dataclass(slots=True)
 class _Failure:
-    """An AssertionError on a run, with a model of it."""
+    """What a claim raised on a run, with a model of it."""
 
     error: BaseException
     model: Model
@@ -377,7 +379,7 @@ class Judging:
             if self.possible():
                 reason = self.path.reason or "a path ended before the NF returned"
                 return Unknown(reason, "see docs/unknown.md", self.path.where)
-        except AssertionError as error:
+        except FAILURES as error:
             if self.broken is not None:
                 if self.broken.model is None:
                     return Unknown(f"the solver gave up ({self.broken.reason}) on: {self.broken.detail}", "report this")

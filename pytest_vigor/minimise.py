@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,7 @@ def concretise(subject: Subject, model: Model, pinned: list[Bool] | None = None)
     shrinking.small(t.var(b.DEVICE_COUNT, 16), 16, (2, 3, 4, 8))
     for capacity in {id(c): c for s in behaviour.structures for n, c in s.parameters if n == "capacity"}.values():
         shrinking.small(capacity, 32, (1, 2, 3, 4, 8))
+    _leave_no_choice(shrinking, model)
     old = model.steps[0].old if model.entry != "nf_init" else {}
     for instance in model.steps if model.entry == "nf_process" else ():
         shrinking.small(instance.inputs.length, 16, (60, 14, 0, 34, 42, 54))
@@ -176,6 +177,23 @@ def _spread(shrinking: _Shrinking, subject: Subject, state: Any) -> bool:
     return True
 
 
+def _leave_no_choice(shrinking: _Shrinking, model: Model) -> None:
+    """Wishes that tables from which libVig takes a free index have no other one: then it takes the one of the model."""
+    leaves: dict[int, Term] = {}
+    for condition in model.conditions:
+        t.leaves(condition, leaves)
+    chosen = {str(leaf.data) for leaf in leaves.values() if leaf.op == "var"}
+    for instance in model.steps:
+        for called, arguments, _ in instance.calls:
+            if not any(f"{instance.tag}{called.symbol}.{name}" in chosen for name, _, _ in called.results):
+                continue
+            for pool in (instance.new.get(name) for name in arguments.values() if isinstance(name, str)):
+                if isinstance(pool, Pool) and (capacity := int(shrinking.answer.value(pool.flows.capacity))) <= 8:
+                    full = t.land(t.eq(32, pool.flows.capacity, capacity), *map(pool.flows.used, range(capacity)))
+                    if shrinking.learn():
+                        shrinking.wish(full)
+
+
 def _dummy(bits: int, number: int) -> int:
     return (0xD0 + number) & t.mask(bits)
 
@@ -228,12 +246,14 @@ def _step(answer: Sat, model: Model, inputs: Any) -> tuple[int, bytes, int]:
     return int(answer.value(inputs.device)), content, int(answer.value(inputs.now))
 
 
-def same_choices(model: Model, calls: list[Mapping[str, int]]) -> list[Bool]:
-    """That what the model's first step lets libVig choose is what the native run chose."""
+def same_choices(model: Model, run: Sequence[Sequence[Mapping[str, int]]]) -> list[Bool]:
+    """That what the model's steps let libVig choose is what it chose in the calls of each step of a native run."""
     out: list[Bool] = []
-    for (called, _, _), outs in zip(model.steps[0].calls, calls, strict=False):
-        for name, value in outs.items():
-            for result, _, bits in called.results:
-                if result == name:
-                    out.append(t.eq(bits, t.var(f"{called.symbol}.{name}", bits), value & t.mask(bits)))
+    for instance, calls in zip(model.steps, run, strict=False):
+        for (called, _, _), outs in zip(instance.calls, calls, strict=False):
+            for name, value in outs.items():
+                for result, _, bits in called.results:
+                    if result == name:
+                        chosen = t.var(f"{instance.tag}{called.symbol}.{name}", bits)
+                        out.append(t.eq(bits, chosen, value & t.mask(bits)))
     return out

@@ -18,7 +18,7 @@ from pytest_vigor.ghost.vector import Vector
 from pytest_vigor.headers import Header
 from pytest_vigor.native.preference import preference
 from pytest_vigor.property.packets import Packet
-from pytest_vigor.property.steps import FLOOD, Sent, State, Step
+from pytest_vigor.property.steps import FLOOD, Beyond, Sent, State, Step
 from pytest_vigor.symbols import config_record, view
 from pytest_vigor.term import Bool
 from pytest_vigor.trace import RETURNED, Run, Situation, StepResult
@@ -72,7 +72,7 @@ def plain_step(header: Header, situation: Situation, run: Run, number: int = 0) 
 
     def following(device: Any, next_packet: Packet, now: Any) -> Step:
         if number + 1 >= len(run.steps):
-            raise LookupError("the native run has no further step")
+            raise Beyond("the native run has no further step")
         return plain_step(header, situation, run, number + 1)
 
     return Step(

@@ -15,6 +15,8 @@ from pytest_vigor.notation import address
 from pytest_vigor.number import AnyValue, Number, Run, Truth, condition, fit, number, truth
 from pytest_vigor.term import Value
 
+WRITTEN_OUT = 4  #: structs in an array that is written out; of more, only how many there are is
+
 
 class Record:
     """The fields of a struct, as attributes. Equal to another record, or to a mapping or tuple of its fields."""
@@ -101,6 +103,9 @@ class Elements(Sequence[Any]):
         return truth(self._run, t.land(*(condition(a == b) for a, b in zip(self, other, strict=True))))
 
     def __repr__(self) -> str:
+        element = self._type.element
+        if len(self) > WRITTEN_OUT and isinstance(element, Struct):
+            return f"<{len(self)} of {element.name}>"
         return repr(list(self))
 
 

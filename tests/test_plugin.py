@@ -130,6 +130,29 @@ def test_a_property_over_two_steps(project: Project) -> None:
     assert ran.verdict("test_outside_follows") == "Refuted"
 
 
+def test_what_is_not_there_refutes_a_property_that_reads_it(project: Project) -> None:
+    project.nf()
+    project.properties("""
+        def test_sent_outside(step):
+            assert step.sent[0][0] == step.config.wan_device
+
+        def test_next_device(step):
+            expected = step.packet.with_(ether={"type": 0xFFF0 + 8 * step.device_count})
+            assert step.sent != [(step.device, expected)]
+
+        def test_absent_only_where_left_out(step):
+            assume(not step.dropped)
+            assert step.sent[0][0] == step.config.wan_device
+    """)
+    ran = project.prove()
+    text = ran.said("test_sent_outside")
+    assert ran.verdict("test_sent_outside") == "Refuted"
+    assert "IndexError: list index out of range" in text and "CONFIRMED" in text and "dropped: nothing is sent" in text
+    assert ran.verdict("test_next_device") == "Refuted"
+    assert "ValueError: 65536 does not fit in 16 bits" in ran.said("test_next_device")
+    assert ran.verdict("test_absent_only_where_left_out") == "Proved"
+
+
 def test_out_of_budget_is_unknown_and_says_how_to_raise_it(project: Project) -> None:
     project.nf()
     project.properties("def test_runs_out(step):\n    assert step.dropped or step.device != step.config.wan_device\n")

@@ -44,6 +44,12 @@ def test_array_is_a_sequence():
         links[3]
 
 
+def test_long_array_of_structs_is_not_written_out():
+    assert repr(decode(Told(), Array(LINK, 32), 0)) == "<32 of link>"
+    assert repr(decode(Told(), Array(Integer(1), 6), 1)) == "[1, 0, 0, 0, 0, 0]"
+    assert repr(decode(Told(), Array(LINK, 1), 1)) == "[link(next_hop=01:00:00:00:00:00, cost=0)]"
+
+
 def test_array_is_equal_to_a_list_of_equal_elements():
     numbers = decode(Told(), Array(Integer(2), 2), 0x0002_0001)
     assert numbers == [1, 2]

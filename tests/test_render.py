@@ -16,7 +16,7 @@ from pytest_vigor.render import assumptions, claim_of, failure, summary_details,
 from pytest_vigor.render.native import replayed
 from pytest_vigor.render.packets import hexdump, scapy
 from pytest_vigor.render.text import WIDTH, Row, table
-from pytest_vigor.trace import Fault, Run, StepResult
+from pytest_vigor.trace import Call, Fault, Run, StepResult
 from pytest_vigor.verdict import Refuted, Unknown, Vacuous
 
 FOLDER = Path(__file__).parent / "render"
@@ -97,6 +97,19 @@ def test_assert_that_holds_natively_is_louder_than_a_refutation() -> None:
         "!! assert.",
         "!! A contract or the engine is wrong about this NF: report this, with the output",
     ]
+
+
+def test_calls_of_a_loop_do_not_fill_the_report() -> None:
+    claim, example = saved("endless_loop")
+    before = tuple(Call("map_erase", {"map": "seen", "key": each}, 1, returned=True) for each in range(100))
+    spinning = (Call("map_size", {"map": "seen"}, 0, returned=True),) * 5000
+    last = dataclasses.replace(example.run.last, calls=(*before, *spinning))
+    example = dataclasses.replace(example, run=dataclasses.replace(example.run, steps=(last,)))
+    text = failure(claim, Refuted(claim, example))
+    assert "map_size(seen) = 0, 5000 times in a row" in text
+    assert "... 73 calls are left out ..." in text
+    assert text.count("map_erase") == 27
+    assert len(text.splitlines()) < 90
 
 
 def test_library_that_breaks_its_contract_is_no_confirmation() -> None:

@@ -95,7 +95,7 @@ def test_layers_are_compared_by_what_they_come_to() -> None:
 def test_states_name_what_differs() -> None:
     assert explain("==", state(ports={1: 3}), state()) == [
         "<state> == <state>",
-        "ports[1]: port(device=3) != absent",
+        "ports[1]: port(device=3) != port(device=0)",
     ]
 
 
@@ -104,7 +104,7 @@ def test_structures_that_never_change_do_not_differ() -> None:
         others = dict(state(ports=ports).items())
         return State({**others, "preferences": ConsistentHash.plain(PlainRun(), "preferences", 32, {0: 101})})
 
-    lines = ["<state> == <state>", "ports[1]: port(device=3) != absent"]
+    lines = ["<state> == <state>", "ports[1]: port(device=3) != port(device=0)"]
     assert explain("==", held({1: 3}), held({})) == lines
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from pytest_vigor.counterexample import Counterexample, Signature
 from pytest_vigor.render.names import Names
 from pytest_vigor.render.text import INDENT, paragraph, section
 from pytest_vigor.trace import VIOLATED, Call, StepResult
+
+#: Of more different calls than both together, only the first and the last are shown: a loop may make thousands.
+FIRST, LAST = 24, 4
 
 
 def calls(example: Counterexample, result: StepResult) -> list[str]:
@@ -16,13 +20,23 @@ def calls(example: Counterexample, result: StepResult) -> list[str]:
 
 
 def _lines(example: Counterexample, result: StepResult) -> Iterator[str]:
+    rows = [(text, sum(1 for _ in same)) for text, same in groupby(_texts(example, result))]
+    left_out = range(FIRST, len(rows) - LAST)
+    for number, (text, count) in enumerate(rows):
+        if number not in left_out:
+            yield from paragraph(f"{text}, {count} times in a row" if count > 1 else text, INDENT, INDENT * 3)
+        elif number == FIRST:
+            yield f"{INDENT}... {sum(rows[each][1] for each in left_out)} calls are left out ..."
+
+
+def _texts(example: Counterexample, result: StepResult) -> Iterator[str]:
     names = Names(example.header)
     for call in result.calls:
         signature = example.signatures.get(call.function, Signature())
         text = _call(names, signature, call)
         if not call.returned:
             text += " is against its contract" if result.ending == VIOLATED else " does not return"
-        yield from paragraph(text, INDENT, INDENT * 3)
+        yield text
 
 
 def _call(names: Names, signature: Signature, call: Call) -> str:

@@ -100,7 +100,11 @@ def _sent(left: list[Any], right: list[Any]) -> Iterator[str]:
 def _entries(left: Any, right: Any) -> Iterator[str]:
     if type(left) is not type(right) or not isinstance(left, Pool | Map | Vector):
         return
-    mine, theirs = _written(left), _written(right)
+    if isinstance(left, Vector):  # whose records are all there; entries are those that are not zero
+        indices = sorted({*left.entries(), *right.entries()})
+        mine, theirs = ({str(index): repr(each.at(index)) for index in indices} for each in (left, right))
+    else:
+        mine, theirs = _written(left), _written(right)
     for key in {**mine, **theirs}:
         a, b = mine.get(key, "absent"), theirs.get(key, "absent")
         if a != b:
@@ -112,8 +116,6 @@ def _written(held: Any) -> dict[str, str]:
     match held:
         case Map():
             return {repr(held.key_of(key)): str(value) for key, value in held.entries().items()}
-        case Vector():
-            return {str(index): repr(held.at(index)) for index in held.entries()}
         case Pool() if held.kind == "flow_table":
             table: Any = held
             return {repr(table.key_at(i)): f"index {i}, age {age}" for i, (_, age) in held.entries().items()}

@@ -38,7 +38,8 @@ def replayed(example: Counterexample) -> list[str]:
 def _confirmed(example: Counterexample) -> list[str]:
     start = f"CONFIRMED: {_ran(example)}"
     if example.obligation is None:
-        return paragraph(f"{start} fails the same assert.")
+        claim = example.location is None or example.location.text.startswith("assert")
+        return paragraph(f"{start} {'fails the same assert' if claim else 'raises the same exception'}.")
     if example.run.ending == RETURNED and example.run.differs_with_stack:
         start += " with different bytes in memory that nobody initialised, does different things:"
         return [*paragraph(start), *paragraph(example.run.difference, "  ")]

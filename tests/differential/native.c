@@ -3,8 +3,10 @@
  * Reads from standard input: regions to map, then jobs. A job is an entry address, an address to stop at (0: where the
  * code returns to) and a number of states. Each state is run on the regions' original contents. Writes for each state
  * the signal that ended it (0: none), the state after it, and the 8-byte words of memory that changed.
- * Everything is little endian. Linked at a fixed low address (-no-pie), so that the state can be saved and loaded
- * without any register. */
+ * Everything is little endian.
+ *
+ * Code under test may use any number below 4 GB as a pointer, and must not find anything of this program there: it is
+ * linked to be loaded high (-pie), and with it its heap, which lies anywhere in the first GB otherwise. */
 
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -37,18 +39,21 @@ uint64_t host_stack;
 void enter(void);
 extern char leave[];
 
+/* All that is low besides the regions: a jump to leave, which is within reach of the jumps that stop the code. */
+#define GATE ((uint8_t *)0x0fff0000)
+
 #ifdef __AVX__
-#define VECTOR_LOAD(i) "vmovdqu state+136+32*" #i ", %ymm" #i "\n"
-#define VECTOR_SAVE(i) "vmovdqu %ymm" #i ", state+136+32*" #i "\n"
+#define VECTOR_LOAD(i) "vmovdqu state+136+32*" #i "(%rip), %ymm" #i "\n"
+#define VECTOR_SAVE(i) "vmovdqu %ymm" #i ", state+136+32*" #i "(%rip)\n"
 #define VECTOR_DONE "vzeroupper\n"
 #else
-#define VECTOR_LOAD(i) "movdqu state+136+32*" #i ", %xmm" #i "\n"
-#define VECTOR_SAVE(i) "movdqu %xmm" #i ", state+136+32*" #i "\n"
+#define VECTOR_LOAD(i) "movdqu state+136+32*" #i "(%rip), %xmm" #i "\n"
+#define VECTOR_SAVE(i) "movdqu %xmm" #i ", state+136+32*" #i "(%rip)\n"
 #define VECTOR_DONE ""
 #endif
 #define ALL_VECTORS(f) f(0) f(1) f(2) f(3) f(4) f(5) f(6) f(7) f(8) f(9) f(10) f(11) f(12) f(13) f(14) f(15)
-#define LOAD(i, r) "movq state+8*" #i ", %" #r "\n"
-#define SAVE(i, r) "movq %" #r ", state+8*" #i "\n"
+#define LOAD(i, r) "movq state+8*" #i "(%rip), %" #r "\n"
+#define SAVE(i, r) "movq %" #r ", state+8*" #i "(%rip)\n"
 #define GENERAL(f)                                                                                                  \
   f(0, rax) f(1, rcx) f(2, rdx) f(3, rbx) f(5, rbp) f(6, rsi) f(7, rdi) f(8, r8) f(9, r9) f(10, r10) f(11, r11)      \
       f(12, r12) f(13, r13) f(14, r14) f(15, r15) f(4, rsp)
@@ -56,12 +61,12 @@ extern char leave[];
 __asm__(".globl enter\n"
         "enter:\n"
         "push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
-        "movq %rsp, host_stack\n" ALL_VECTORS(VECTOR_LOAD) "pushq state+128\n popfq\n" GENERAL(LOAD)
-        "jmp *entry\n"
+        "movq %rsp, host_stack(%rip)\n" ALL_VECTORS(VECTOR_LOAD) "pushq state+128(%rip)\n popfq\n" GENERAL(LOAD)
+        "jmp *entry(%rip)\n"
         ".globl leave\n"
         "leave:\n" GENERAL(SAVE)
-        "movq host_stack, %rsp\n"
-        "pushfq\n popq state+128\n cld\n" ALL_VECTORS(VECTOR_SAVE) VECTOR_DONE
+        "movq host_stack(%rip), %rsp\n"
+        "pushfq\n popq state+128(%rip)\n cld\n" ALL_VECTORS(VECTOR_SAVE) VECTOR_DONE
         "pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n"
         "ret\n");
 
@@ -137,6 +142,22 @@ static void report_changes(const struct region *regions, uint64_t count) {
   put(changes, found * sizeof(changes[0]));
 }
 
+static void open_gate(void) {
+  const uint8_t jump[6] = {0xff, 0x25}; /* jmp *0(%rip) */
+  const uint64_t target = (uint64_t)(uintptr_t)leave;
+  void *mapped = mmap(GATE, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  if (mapped != GATE) {
+    perror("mmap");
+    exit(2);
+  }
+  memcpy(GATE, jump, sizeof(jump));
+  memcpy(GATE + sizeof(jump), &target, sizeof(target));
+  if (mprotect(GATE, 4096, PROT_READ | PROT_EXEC) != 0) {
+    perror("mprotect");
+    exit(2);
+  }
+}
+
 int main(void) {
   const stack_t stack = {.ss_sp = malloc(1 << 16), .ss_size = 1 << 16};
   sigaltstack(&stack, NULL);
@@ -146,6 +167,7 @@ int main(void) {
     sigaction(numbers[i], &action, NULL);
   }
 
+  open_gate();
   uint64_t region_count = get_number();
   struct region *regions = calloc(region_count, sizeof(*regions));
   for (uint64_t r = 0; r < region_count; r++) {
@@ -170,7 +192,7 @@ int main(void) {
     uint64_t start = get_number(), stop = get_number(), states = get_number();
     uint8_t kept[5], jump[5] = {0xe9};
     if (stop != 0) {
-      int32_t distance = (int32_t)((int64_t)(uintptr_t)leave - (int64_t)(stop + sizeof(jump)));
+      int32_t distance = (int32_t)((int64_t)(uintptr_t)GATE - (int64_t)(stop + sizeof(jump)));
       memcpy(&jump[1], &distance, sizeof(distance));
       memcpy(kept, (void *)stop, sizeof(kept));
       patch(regions, region_count, stop, jump, sizeof(jump));

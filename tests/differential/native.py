@@ -91,7 +91,7 @@ def compile_runner(directory: Path) -> Path:
     """The runner as a program."""
     program = directory / "native"
     flags = ["-mavx"] if processor_has("avx2") else []
-    subprocess.run(["gcc", "-O2", "-no-pie", *flags, "-o", program, _SOURCE], check=True)
+    subprocess.run(["gcc", "-O2", "-fPIE", "-pie", *flags, "-o", program, _SOURCE], check=True)
     return program
 
 

@@ -4,7 +4,7 @@ Each file in tests/wrong/ makes one of a shipped network function by replacing a
 of what is shipped. It says what is wrong, which property should catch that (its report is kept as a snapshot) and of
 which other properties the same mistake is a violation.
 
-With --update-snapshots, the snapshots are written instead of compared.
+With UPDATE_SNAPSHOTS=1 in the environment, the snapshots are written instead of compared.
 """
 
 import json
@@ -23,12 +23,16 @@ import z3
 
 from pytest_vigor.compiler import find_compiler
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 WRONG = ROOT / "tests" / "wrong"
 SNAPSHOTS = WRONG / "snapshots"
 MADE_WITH = SNAPSHOTS / "made-with.txt"
 UPDATE = os.environ.get("UPDATE_SNAPSHOTS") == "1"
-SECONDS = 300
+SECONDS = 3000  # of real time, and so on a busy machine: they take ten
+#: No call of libVig's can break this one, which says so.
+UNBREAKABLE = {("maglev", "test_preferences_stay")}
+#: There are too few wrong ones of these yet.
+MISSING = {"maglev", "nat", "policer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ def read(path: Path) -> Wrong:
 
 
 ALL = [read(path) for path in sorted(WRONG.glob("*.toml"))]
+NFS = sorted({wrong.nf for wrong in ALL})
 
 
 def build(wrong: Wrong, root: Path) -> None:
@@ -75,17 +80,26 @@ def build(wrong: Wrong, root: Path) -> None:
     assert shipped.count(wrong.replace) == 1, f"{wrong.file} must contain this once:\n{wrong.replace}"
     source.write_text(shipped.replace(wrong.replace, wrong.by))
     (root / "properties").mkdir()
-    for name in (f"test_{wrong.nf}.py", "test_every_nf.py"):
-        shutil.copy(ROOT / "properties" / name, root / "properties")
+    for source in sorted((ROOT / "properties").glob("*.py")):
+        if source.stem in (f"test_{wrong.nf}", "test_every_nf") or not source.stem.startswith("test_"):
+            shutil.copy(source, root / "properties")
     (root / "pytest.ini").write_text("[pytest]\n")
 
 
-def outcomes(root: Path) -> dict[str, Outcome]:
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Keeps the bytecode of what is imported from one process to the next: compiling it takes a third of their time."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("bytecode"))}
+
+
+def outcomes(root: Path, environment: dict[str, str]) -> dict[str, Outcome]:
     """Proves the properties of a project in a process of its own."""
     report = root / "report.xml"
-    command = [sys.executable, "-m", "pytest", "--vigor", "-p", "no:cacheprovider", "-p", "no:xdist", "-o",
-               "junit_logging=no", f"--junitxml={report}", "properties"]  # fmt: skip
-    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=SECONDS)
+    without = [f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "hypothesispytest")]
+    command = [sys.executable, "-m", "pytest", "--vigor", *without, "-o", "junit_logging=no", f"--junitxml={report}",
+               "properties"]  # fmt: skip
+    ran = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=SECONDS)
     assert ran.returncode in (0, 1) and report.is_file(), ran.stdout + ran.stderr
     out = {}
     for case in ElementTree.parse(report).iter("testcase"):
@@ -114,9 +128,9 @@ def toolchain() -> str:
 
 
 @pytest.mark.parametrize("wrong", ALL, ids=lambda wrong: wrong.name)
-def test_wrong_nf_is_refuted(wrong: Wrong, tmp_path: Path) -> None:
+def test_wrong_nf_is_refuted(wrong: Wrong, tmp_path: Path, environment: dict[str, str]) -> None:
     build(wrong, tmp_path)
-    found = outcomes(tmp_path)
+    found = outcomes(tmp_path, environment)
 
     refuted = {name for name, outcome in found.items() if outcome.verdict == "Refuted"}
     assert refuted == {wrong.caught_by, *wrong.also}, wrong.wrong
@@ -138,15 +152,20 @@ def test_snapshots_are_of_this_toolchain() -> None:
 
 
 def test_every_property_catches_something() -> None:
-    caught = {name for wrong in ALL for name in (wrong.caught_by, *wrong.also)}
-    for nf in ("bridge", "nop"):
-        source = (ROOT / "properties" / f"test_{nf}.py").read_text()
-        assert set(re.findall(r"^def (test_\w+)", source, re.MULTILINE)) <= caught
-    every = (ROOT / "properties" / "test_every_nf.py").read_text()
-    for name in re.findall(r"^def (test_\w+)", every, re.MULTILINE):
-        assert {f"{name}[bridge]", f"{name}[nop]"} & caught, f"no wrong network function is refuted by {name}"
+    caught = {(wrong.nf, name) for wrong in ALL for name in (wrong.caught_by, *wrong.also)}
+    for path in sorted((ROOT / "properties").glob("test_*.py")):
+        names = re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+        nf = path.stem.removeprefix("test_")
+        if nf in MISSING:
+            continue
+        if nf == "every_nf":
+            missed = [name for name in names if not any((nf, f"{name}[{nf}]") in caught for nf in NFS)]
+        else:
+            missed = [name for name in names if (nf, name) not in caught | UNBREAKABLE]
+        assert not missed, f"no wrong network function is refuted by these of {path.name}"
 
 
 def test_every_wrong_nf_says_what_is_wrong_in_a_sentence() -> None:
     assert all(re.fullmatch(r"[A-Z][^\n]*\.", wrong.wrong) for wrong in ALL)
     assert len(ALL) >= 20
+    assert all(sum(wrong.nf == nf for wrong in ALL) >= 10 for nf in NFS if nf not in MISSING)
