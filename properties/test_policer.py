@@ -32,14 +32,9 @@ def live_destinations(step):
 
 
 def tokens(step):
-    """What the bucket of the packet's destination holds when it arrives."""
-    return tokens_for(step, step.packet.ipv4.dst)
-
-
-def tokens_for(step, destination):
-    """What the bucket of a destination holds when a packet arrives: what was left after the last one that passed, and
-    what has come in since, up to the burst size. A destination without a bucket has a full one."""
-    destinations = live_destinations(step)
+    """What the bucket of the packet's destination holds when it arrives: what was left after the last packet that
+    passed, and what has come in since, up to the burst size. A destination without a bucket has a full one."""
+    destination, destinations = step.packet.ipv4.dst, live_destinations(step)
     if destination not in destinations:
         return burst(step)
     index = destinations[destination]
@@ -170,14 +165,3 @@ def test_rate_and_burst(step):
     assume(not later.dropped)
     elapsed_ns = later.now - step.now
     assert cost(step) + cost(later) <= burst(step) + elapsed_ns * step.config.rate_bytes_per_s
-
-
-def test_others_do_not_count(step):
-    """RFC 2697 §3: a packet to one destination takes nothing from the bucket of another."""
-    assume_from_outside(step)
-    later = step.then(step.device, ..., step.now)
-    assume(later.packet.ipv4)
-    assume(later.packet.ipv4.dst != step.packet.ipv4.dst)
-    assume(live_destinations(step).has(later.packet.ipv4.dst))
-    assume(cost(later) <= tokens_for(step, later.packet.ipv4.dst))
-    assert later.sent == [(1 - later.device, later.packet)]

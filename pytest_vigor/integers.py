@@ -8,6 +8,8 @@ What has no such reading is left out of what is assumed, so only "this cannot be
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
+from itertools import combinations, islice
 from typing import Any
 
 import z3
@@ -17,6 +19,7 @@ from pytest_vigor.known import Known
 from pytest_vigor.term import Bool, Term
 
 UNKNOWN = Known()  #: nothing but what terms tell of themselves
+PAIRS = 60  #: of applications of a function that are compared
 RESOURCES = 4_000_000  #: a few CPU seconds
 
 
@@ -30,6 +33,7 @@ class Integers:
     def __init__(self) -> None:
         self._memo: dict[int, Any] = {}
         self._signed_memo: dict[int, Any] = {}
+        self._leaves: list[Term] = []
         self.ties: list[Any] = []
         self._fresh = 0
         self._products: list[tuple[Any, Any, Any]] = []
@@ -51,8 +55,27 @@ class Integers:
 
     def _leaf(self, term: Term) -> Any:
         value = z3.Int(f"t{term.uid}")
+        self._leaves.append(term)
         self.ties += [value >= term.lo, value <= term.hi]
         return value
+
+    def tie_applications(self) -> None:
+        """An unknown function has one value for one argument."""
+        by_function: dict[Any, list[Term]] = {}
+        for leaf in self._leaves:
+            if leaf.op == "app":
+                by_function.setdefault(leaf.data, []).append(leaf)
+        for (_, widths), applied in by_function.items():
+            for one, other in islice(combinations(applied, 2), PAIRS):
+                differ = [pair for pair in zip(widths, one.args, other.args, strict=True) if pair[1] is not pair[2]]
+                if any(isinstance(t.eq(*pair), bool) for pair in differ):
+                    continue  # numbers, which are not equal
+                with suppress(_NoReading):
+                    same = [self.number(a) == self.number(b) for _, a, b in differ]
+                    self.ties.append(z3.Implies(z3.And(*same), self._value(one) == self._value(other)))
+
+    def _value(self, leaf: Term) -> Any:
+        return self.number(leaf) if leaf.width else self.truth(leaf)
 
     def _wrapped(self, term: Term, exact: Any, low: int, high: int) -> Any:
         """A value modulo the term's width, of which the exact one lies between bounds."""
@@ -180,6 +203,7 @@ class Integers:
             case "ite":
                 return z3.If(self.truth(args[0]), self.truth(args[1]), self.truth(args[2]))
             case "var" | "app":
+                self._leaves.append(condition)
                 return z3.Bool(f"b{condition.uid}")
         raise _NoReading
 
@@ -230,6 +254,7 @@ def impossible(assumed: Iterable[Bool], asked: Iterable[Bool]) -> bool:
             solver.add(integers.truth(condition))
         except _NoReading:
             del integers.ties[tied:]
+    integers.tie_applications()
     solver.add(*integers.ties)
     return bool(solver.check() == z3.unsat)
 

@@ -306,7 +306,11 @@ class Judging:
             raise Budget
         self._learn()
         self.solver.follow(self._held)
-        return self.solver.check(*conditions, exact=exact)
+        return self.solver.check(*conditions, exact=exact, rewrite=self._settled_form)
+
+    def _settled_form(self, condition: Bool) -> Bool:
+        self.settled.settle()
+        return self.settled.equal(condition)  # type: ignore[no-any-return]
 
     def possible(self, condition: Bool = True) -> bool:
         """Whether a condition can hold here; yes where the solver is unsure. Keeps the model that shows it."""

@@ -7,7 +7,7 @@ busy machine as on an idle one; wall time plays no part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import process_time
 from typing import Any
@@ -19,6 +19,7 @@ from pytest_vigor import term as t
 from pytest_vigor.integers import impossible
 from pytest_vigor.term import Bool, Term
 
+Rewriting = Callable[[Bool], Bool]
 PRODUCTS = frozenset({"mul", "udiv", "urem", "sdiv", "srem", "opaque"})
 PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
 EXAMPLES = (1, 1_000_000_000)  #: for factors that stand in the way of a model
@@ -309,9 +310,10 @@ class Solver:
         for condition in conditions:
             self.add(condition)
 
-    def check(self, *conditions: Bool, exact: bool = True) -> Answer:
+    def check(self, *conditions: Bool, exact: bool = True, rewrite: Rewriting | None = None) -> Answer:
         """Satisfiability of the stack together with ``conditions``. Where that need not be ``exact``, a Sat may not be
-        one."""
+        one. ``rewrite`` gives conditions another form, equivalent where all of them hold, for questions over the
+        integers."""
         for place, condition in enumerate(conditions):
             if condition is False:
                 return Unsat((place,))
@@ -320,7 +322,7 @@ class Solver:
         if isinstance(answer, Unsure):
             answer = self._afresh(conditions)
         if exact and self.exact and not isinstance(answer, Unsat):
-            answer = self._exactly(answer, conditions)
+            answer = self._exactly(answer, conditions, rewrite)
         spent = process_time() - start
         self.statistics.queries += 1
         self.statistics.seconds += spent
@@ -350,7 +352,7 @@ class Solver:
         answer = self._ask(solver, self.translator, ())
         return Unsat(tuple(range(len(conditions)))) if isinstance(answer, Unsat) else answer
 
-    def _exactly(self, answer: Answer, conditions: tuple[Bool, ...]) -> Answer:
+    def _exactly(self, answer: Answer, conditions: tuple[Bool, ...], rewrite: Rewriting | None) -> Answer:
         """The answer where products and quotients are what they are."""
         translator = self.translator
         if not any(translator.products(each) for each in (*self._stack, *conditions)):
@@ -358,7 +360,8 @@ class Solver:
         if isinstance(answer, Sat) and all(answer.value(each) for each in (*self._stack, *conditions)):
             return answer
         everything = (*self._stack, *conditions)
-        if impossible(everything, [each for each in everything if translator.products(each)]):
+        plain = [rewrite(each) for each in everything] if rewrite is not None else everything
+        if impossible(plain, [each for each in plain if translator.products(each)]):
             return Unsat()
         example = self._by_example(everything, answer)
         if example is not None:
