@@ -242,12 +242,13 @@ def impossible(assumed: Iterable[Bool], asked: Iterable[Bool]) -> bool:
     solver = z3.SolverFor("LIA")
     solver.set("rlimit", RESOURCES)
     leaves: dict[int, Term] = {}
-    try:
-        for condition in asked:
+    for condition in asked:
+        tied = len(integers.ties)
+        try:
             solver.add(integers.truth(condition))
             t.leaves(condition, leaves)
-    except _NoReading:
-        return False
+        except _NoReading:
+            del integers.ties[tied:]
     for condition in _relevant(list(assumed), set(leaves)):
         tied = len(integers.ties)
         try:

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from pytest_vigor import term as t
 from pytest_vigor.term import Bool, Value
 
-
 MACHINE_BITS = (32, 64)
 
 

@@ -21,6 +21,7 @@ from pytest_vigor.term import Bool, Term
 
 Rewriting = Callable[[Bool], Bool]
 PRODUCTS = frozenset({"mul", "udiv", "urem", "sdiv", "srem", "opaque"})
+LATEST = 8  #: conditions that the question is likely about where nothing but these is asked
 PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
 EXAMPLES = (1, 1_000_000_000)  #: for factors that stand in the way of a model
 DEFAULT_RESOURCES = 20_000_000  #: z3's rlimit for one query: a few CPU seconds
@@ -320,7 +321,9 @@ class Solver:
         start = process_time()
         answer = self._ask(self._solver, self.translator, conditions)
         if isinstance(answer, Unsure):
-            answer = self._afresh(conditions)
+            plain = [rewrite(each) for each in self._stack] if rewrite is not None else self._stack
+            asked = [rewrite(each) for each in conditions] if rewrite is not None else list(conditions)
+            answer = Unsat() if impossible(plain, asked or plain[-LATEST:]) else self._afresh(conditions)
         if exact and self.exact and not isinstance(answer, Unsat):
             answer = self._exactly(answer, conditions, rewrite)
         spent = process_time() - start
@@ -379,7 +382,7 @@ class Solver:
         for condition in everything:
             if self.translator.products(condition):
                 _factors(condition, factors)
-        choices = [{leaf: value for leaf in factors} for value in EXAMPLES]
+        choices = [dict.fromkeys(factors, value) for value in EXAMPLES]
         if isinstance(answer, Sat):
             choices.insert(0, {leaf: answer.value(leaf) for leaf in factors})
         for chosen in choices if factors else ():

@@ -12,6 +12,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 from itertools import pairwise
+from math import gcd
 from typing import Any, TypeAlias
 
 Value: TypeAlias = "int | Term"
@@ -824,6 +825,9 @@ def _compare(op: str, width: int, a: Value, b: Value) -> Bool:
     if a is b:
         return op in ("ule", "sle")
     if op == "ult":
+        smaller = _divided(width, a, b)
+        if smaller is not None:
+            return ult(width, *smaller)
         if type(a) is Term and a.op == "zext" and bounds(b)[1] <= mask(a.args[0].width):
             inner = a.args[0].width
             return ult(inner, a.args[0], extract(b, width, inner - 1, 0))
@@ -843,6 +847,34 @@ def _compare(op: str, width: int, a: Value, b: Value) -> Bool:
             return ite(0, test, rule(width, y, yes) if swap else rule(width, yes, y),  # type: ignore[no-any-return]
                        rule(width, y, no) if swap else rule(width, no, y))
     return _make(op, 0, (a, b), width)
+
+
+def _multiples(width: int, value: Value) -> tuple[int, dict[Term, int]] | None:
+    """A value as a sum of multiples that never wraps, if it plainly is one."""
+    if type(value) is int:
+        return value, {}
+    assert isinstance(value, Term)
+    inner = value.args[0] if value.op == "zext" else value
+    if inner.op not in ("add", "shl"):
+        return None
+    const, atoms = _linear(inner.width, inner)
+    if const + sum(coeff * atom.hi for atom, coeff in atoms.items()) > mask(inner.width):
+        return None
+    return const, {zext(atom, inner.width, width): coeff for atom, coeff in atoms.items()}  # type: ignore[misc]
+
+
+def _divided(width: int, a: Value, b: Value) -> tuple[Value, Value] | None:
+    """Two sums with a factor in common, without it: of the same order."""
+    left, right = _multiples(width, a), _multiples(width, b)
+    if left is None or right is None:
+        return None
+    factor = gcd(*left[1].values(), *right[1].values())
+    if factor <= 1 or any(atoms and const % factor for const, atoms in (left, right)):
+        return None
+    low = left[0] // factor  # a number is below a multiple if it is when rounded down
+    high = -(-right[0] // factor)  # and above one if it is when rounded up
+    parts = ((low, left[1]), (high, right[1]))
+    return tuple(_sum(width, const, {x: c // factor for x, c in atoms.items()}) for const, atoms in parts)  # type: ignore[return-value]
 
 
 def _shifted(value: Term) -> tuple[Term, int] | None:

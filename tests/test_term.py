@@ -143,3 +143,30 @@ def test_a_term_has_no_truth_value_and_is_not_pickled() -> None:
         bool(t.var("v8_0", 8))
     with pytest.raises(TypeError, match=r"behaviour\.dump"):
         pickle.dumps(t.var("v8_0", 8))
+
+
+def test_sums_with_a_factor_in_common_keep_their_order() -> None:
+    chance = Random(31)
+    x, y = t.var("x", 8), t.var("y", 8)
+    shorter = 0
+    for _ in range(400):
+        factor = chance.choice((2, 3, 4, 10))
+
+        def side(atom: t.Term, factor: int = factor) -> t.Value:
+            const = chance.choice((0, factor, 1, 5, chance.randrange(40)))
+            if chance.random() < 0.3:
+                return const * chance.choice((1, factor))
+            return t.zext(t.add(12, t.scale(12, t.zext(atom, 8, 12), factor), const), 12, 16)
+
+        a, b = side(x), side(y)
+        condition = t.ult(16, a, b)
+        sides = condition.args if isinstance(condition, t.Term) else ()
+        shorter += bool(sides) and not any(isinstance(each, t.Term) and each.op == "add" for each in sides)
+        for _ in range(20):
+            values = {x.uid: chance.choice((0, 1, 2, chance.randrange(256))), y.uid: chance.randrange(256)}
+
+            def at(value: t.Value, values: dict[int, int] = values) -> int:
+                return t.evaluate(value, lambda leaf, _: values[leaf.uid], {})  # type: ignore[no-any-return]
+
+            assert at(condition) == (at(a) < at(b)), t.show(condition)
+    assert shorter > 20
