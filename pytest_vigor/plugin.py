@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_vigor.property.steps import Step
 
 SKIPPED = "a property: run pytest with --vigor to prove it"
-PROGRESS_SECONDS = 1.0
+MEMORY_MIB = 8192
 
 
 class NotProved(Exception):
@@ -30,6 +30,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--vigor-cpu-seconds", type=float, default=300.0, metavar="SECONDS",
         help="CPU time for exploring one network function, and for judging one property (default: 300)",
+    )  # fmt: skip
+    group.addoption(
+        "--vigor-memory", type=float, default=MEMORY_MIB, metavar="MIB",
+        help=f"memory that the process may take for proving; 0 for any (default: {MEMORY_MIB})",
     )  # fmt: skip
     parser.addini("vigor", "prove properties without --vigor", type="bool", default=False)
 
@@ -71,11 +75,12 @@ def _checker(config: pytest.Config) -> Checker:
     if _CHECKER not in config.stash:
         from pytest_vigor.check import Checker
         from pytest_vigor.store import Store
+        from pytest_vigor.work import Work
 
         modules = [module for found in config.hook.pytest_vigor_contracts() for module in found]
-        config.stash[_CHECKER] = Checker(
-            Store(_cache_folder(config)), config.getoption("vigor_cpu_seconds"), _Progress(config), modules
-        )
+        work = Work(_Teller(config), config.getoption("vigor_memory"))
+        store = Store(_cache_folder(config))
+        config.stash[_CHECKER] = Checker(store, config.getoption("vigor_cpu_seconds"), work, modules)
     return config.stash[_CHECKER]  # type: ignore[no-any-return]
 
 
@@ -88,22 +93,16 @@ def _cache_folder(config: pytest.Config) -> Path:
     return Path(tempfile.mkdtemp(prefix="vigor-"))
 
 
-class _Progress:
-    """A line on the terminal about work that takes longer than a second."""
+class _Teller:
+    """Lines on the terminal about work that takes long."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._capture = config.pluginmanager.getplugin("capturemanager")
         self._reporter = config.pluginmanager.getplugin("terminalreporter")
-        self._last = monotonic()
 
     def __call__(self, text: str) -> None:
-        now = monotonic()
-        if self._reporter is None or now - self._last < PROGRESS_SECONDS:
-            return
-        self._last = now
-        suspended = self._capture.global_and_fixture_disabled() if self._capture is not None else None
-        if suspended is not None:
-            with suspended:
+        if self._reporter is not None and self._capture is not None:
+            with self._capture.global_and_fixture_disabled():
                 self._reporter.write_line(text)
 
 
@@ -163,7 +162,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
     claim = claim_of(pyfuncitem.name, inspect.getdoc(pyfuncitem.obj))
     explored = checker.explore(nf)
     started = monotonic()
-    verdict = checker.verdict(nf, function, claim)
+    verdict = checker.verdict(nf, function, claim, pyfuncitem.name)
     subject = explored.subject
     record = {
         "nf": nf.name,
@@ -215,6 +214,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
                 if name == "vigor" and report.when == "call":
                     record = json.loads(value)
                     by_nf.setdefault(record["nf"], []).append(record)
+    checker = config.stash.get(_CHECKER, None)
+    if checker is not None and checker.work.what:  # Ctrl-C
+        terminalreporter.section("vigor was stopped", sep="-")
+        terminalreporter.write_line(f"while {checker.work}")
+        terminalreporter.write_line("What was explored before is kept: the next run goes on from there.")
     if not by_nf:
         return
     from pytest_vigor.render import assumptions, summary_details, summary_line

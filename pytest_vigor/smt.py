@@ -17,11 +17,14 @@ from z3 import z3core as c
 
 from pytest_vigor import term as t
 from pytest_vigor.integers import impossible
+from pytest_vigor.interrupt import on_interrupt
 from pytest_vigor.term import Bool, Term
+from pytest_vigor.work import Work
 
 PRODUCTS = frozenset({"mul", "udiv", "urem", "sdiv", "srem", "opaque"})
 PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
 EXAMPLES = (1, 1_000_000_000)  #: for factors that stand in the way of a model
+LEAST_MIB = 64
 DEFAULT_RESOURCES = 20_000_000  #: z3's rlimit for one query: a few CPU seconds
 
 
@@ -71,6 +74,24 @@ class Sat:
 
 
 Answer = Sat | Unsat | Unsure
+
+
+def bound_memory(mib: float) -> None:
+    """Has z3 give up, as Unsure, before it takes more memory than this in all; 0 is as much as there is. With less
+    than ``LEAST_MIB`` it could not even be asked."""
+    z3.set_param("memory_max_size", max(round(mib), LEAST_MIB) if mib else 0)
+
+
+def interruptible() -> None:
+    """Has Ctrl-C end a query at once. z3's own handler would make an Unsure of it."""
+    on_interrupt(z3.main_ctx().interrupt)
+
+
+def _incremental(context: Any, resources: int) -> Any:
+    solver = z3.SolverFor("QF_UFBV", ctx=context)
+    solver.set("rlimit", resources)
+    solver.set("ctrl_c", False)
+    return solver
 
 
 class Translator:
@@ -242,11 +263,12 @@ def _factors(condition: Bool, found: dict[Term, None]) -> None:
 
 @dataclass(slots=True)
 class Statistics:
-    """What the solver was asked so far."""
+    """What the solver was asked so far, and in the course of which work."""
 
     queries: int = 0
     seconds: float = 0.0
     slowest_seconds: float = 0.0
+    work: Work = field(default_factory=Work)
 
 
 @dataclass(slots=True)
@@ -269,8 +291,7 @@ class Solver:
     _followed: list[tuple[Bool, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._solver = z3.SolverFor("QF_UFBV", ctx=self.translator.context)
-        self._solver.set("rlimit", min(self.resources, PATIENCE))
+        self._solver = _incremental(self.translator.context, min(self.resources, PATIENCE))
         self._solver.push()  # from the first level on it works incrementally, which is much the faster way here
 
     def push(self) -> None:
@@ -315,6 +336,7 @@ class Solver:
         for place, condition in enumerate(conditions):
             if condition is False:
                 return Unsat((place,))
+        self.statistics.work.ask()
         start = process_time()
         answer = self._ask(self._solver, self.translator, conditions)
         if isinstance(answer, Unsure):
@@ -325,12 +347,18 @@ class Solver:
         self.statistics.queries += 1
         self.statistics.seconds += spent
         self.statistics.slowest_seconds = max(self.statistics.slowest_seconds, spent)
+        self.statistics.work.answered(spent)
         return answer
 
     def _ask(self, solver: Any, translator: Translator, conditions: tuple[Bool, ...]) -> Answer:
         ctx = solver.ctx.ref()
         asked = [translator.simple(condition) for condition in conditions if condition is not True]
-        match c.Z3_solver_check_assumptions(ctx, solver.solver, len(asked), (c.Ast * len(asked))(*asked)):
+        try:
+            found = c.Z3_solver_check_assumptions(ctx, solver.solver, len(asked), (c.Ast * len(asked))(*asked))
+        except z3.Z3Exception as error:
+            said = error.args[0]
+            return Unsure(said.decode() if isinstance(said, bytes) else str(said))
+        match found:
             case -1:
                 return Unsat(self._core(conditions) if len(conditions) > 1 and solver is self._solver else ())
             case 1:
@@ -345,6 +373,7 @@ class Solver:
         steps = ("simplify", "propagate-values", "ackermannize_bv", "simplify", "smt")
         solver = z3.Then(*(z3.Tactic(step, ctx) for step in steps), ctx=ctx).solver()
         solver.set("rlimit", self.resources)
+        solver.set("ctrl_c", False)
         for each in (*self._stack, *conditions):
             c.Z3_solver_assert(solver.ctx.ref(), solver.solver, self.translator.simple(each))
         answer = self._ask(solver, self.translator, ())
@@ -364,8 +393,7 @@ class Solver:
         if example is not None:
             return example
         bits = Translator()
-        solver = z3.SolverFor("QF_UFBV", ctx=bits.context)
-        solver.set("rlimit", self.resources)
+        solver = _incremental(bits.context, self.resources)
         for each in self._stack:
             c.Z3_solver_assert(solver.ctx.ref(), solver.solver, bits(each))
         return self._ask(solver, bits, conditions)

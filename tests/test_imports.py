@@ -33,7 +33,7 @@ FLOORS = """
 0  assumption compiler frame hooks number packet trace verdict
 0  notation
 0  layout term
-0  errors
+0  errors interrupt work
 """
 
 LINES = [line.split() for line in FLOORS.strip().splitlines()]

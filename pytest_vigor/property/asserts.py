@@ -10,10 +10,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 _OURS = str(Path(__file__).parent.parent)
+
+
+def place_in_property(error: BaseException) -> tuple[str, int, str] | None:
+    """File, line and function at which an error left a property, or a function that the property calls."""
+    found: tuple[str, int, str] | None = None
+    entry: TracebackType | None = error.__traceback__
+    while entry is not None:
+        code = entry.tb_frame.f_code
+        if not code.co_filename.startswith((_OURS, "<")):
+            found = code.co_filename, entry.tb_lineno, code.co_name
+        entry = entry.tb_next
+    return found
 
 
 @dataclass(slots=True)
