@@ -50,6 +50,7 @@ class Explored:
     cached: bool
     seconds: float
     given_up: Unknown | None = None
+    told: bool = False  #: whether a report has it already
     lines: Any = None
 
     def source_lines(self) -> Any:

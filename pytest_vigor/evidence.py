@@ -23,7 +23,7 @@ _PUNCTUATION = frozenset("{}();, ")
 _DECLARES = re.compile(r"(?!return\b|goto\b)\w+(\s+\**\w+)+(\[\w*\])?;")  # without a value: nothing happens there
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
     """A path as pytest shows it: from the current folder, if it lies there."""
     if Path(path).is_relative_to(libvig_root()):
         return str("libvig" / Path(path).relative_to(libvig_root()))
@@ -35,7 +35,7 @@ def _shown(path: str) -> str:
 
 
 def _place(line: Line) -> Place:
-    return Place(_shown(line.file), line.line, line.function, source(line))
+    return Place(shown(line.file), line.line, line.function, source(line))
 
 
 def passed(lines: Lines, model: Model, block_bytes: Callable[[int], int]) -> tuple[Place, ...]:
@@ -107,7 +107,7 @@ def failed_assert(error: BaseException | None) -> Place | None:
         return None
     file, line, function = found
     start, text = _statement(file, line)
-    return Place(_shown(file), start, function, text)
+    return Place(shown(file), start, function, text)
 
 
 def _statement(file: str, line: int) -> tuple[int, str]:

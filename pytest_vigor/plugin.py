@@ -35,6 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--vigor-memory", type=float, default=MEMORY_MIB, metavar="MIB",
         help=f"memory that the process may take for proving; 0 for any (default: {MEMORY_MIB})",
     )  # fmt: skip
+    group.addoption(
+        "--vigor-report", type=Path, metavar="DIR",
+        help="write what was found out as a page, DIR/index.html, and as DIR/report.json",
+    )  # fmt: skip
     parser.addini("vigor", "prove properties without --vigor", type="bool", default=False)
 
 
@@ -50,6 +54,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "nf(name, header=None): the network function that a property is about: the name of a folder under nfs/, or "
         "the path of a shared object with the path of its header",
     )
+    folder = config.getoption("vigor_report", None)
+    if folder is not None and not hasattr(config, "workerinput"):
+        from pytest_vigor.report.session import Collector
+
+        config.pluginmanager.register(Collector(config, folder.absolute()), "vigor-report")
 
 
 def _proving(config: pytest.Config) -> bool:
@@ -69,6 +78,7 @@ def step(request: pytest.FixtureRequest) -> Step:
 
 
 _CHECKER: pytest.StashKey[Any] = pytest.StashKey()
+_TOLD: pytest.StashKey[str] = pytest.StashKey()
 
 
 def _checker(config: pytest.Config) -> Checker:
@@ -162,7 +172,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
     claim = claim_of(pyfuncitem.name, inspect.getdoc(pyfuncitem.obj))
     explored = checker.explore(nf)
     started = monotonic()
-    verdict = checker.verdict(nf, function, claim, pyfuncitem.name)
+    looked_at: set[int] = set()
+    verdict = checker.verdict(nf, function, claim, pyfuncitem.name, looked_at)
     subject = explored.subject
     record = {
         "nf": nf.name,
@@ -177,6 +188,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
         "assumptions": list(verdict.assumptions) if isinstance(verdict, Proved) else [],
     }
     pyfuncitem.user_properties.append(("vigor", json.dumps(record)))
+    if pyfuncitem.config.getoption("vigor_report") is not None:
+        from pytest_vigor.report.gather import told
+
+        pyfuncitem.stash[_TOLD] = told(pyfuncitem.nodeid, claim, verdict, record, looked_at, explored)
     if not isinstance(verdict, Proved):
         text = failure(claim, verdict, verbosity=pyfuncitem.config.get_verbosity())
         raise NotProved(text)
@@ -194,13 +209,17 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
     outcome = yield
-    if call.excinfo is None or ("pytest_vigor.verdict" not in sys.modules and "pytest_vigor.errors" not in sys.modules):
+    if "pytest_vigor.verdict" not in sys.modules and "pytest_vigor.errors" not in sys.modules:
         return
     from pytest_vigor.errors import VigorError
 
     report: pytest.TestReport = outcome.get_result()
-    if isinstance(call.excinfo.value, NotProved | VigorError):
+    if call.excinfo is not None and isinstance(call.excinfo.value, NotProved | VigorError):
         report.longrepr = str(call.excinfo.value)
+    if call.when == "call" and item.config.getoption("vigor_report") is not None:
+        from pytest_vigor.report import session
+
+        session.tell(item, report, item.stash.get(_TOLD, None))
 
 
 # ---- reporting

@@ -14,6 +14,7 @@ FLOORS = """
 7  __main__ plugin
 7  command
 6  launch
+7  report
 6  check
 6  store render evidence
 5  minimise
