@@ -108,11 +108,13 @@ class _Teller:
 
     def __init__(self, config: pytest.Config) -> None:
         self._capture = config.pluginmanager.getplugin("capturemanager")
-        self._reporter = config.pluginmanager.getplugin("terminalreporter")
+        quiet = config.get_verbosity() < 0
+        self._reporter = None if quiet else config.pluginmanager.getplugin("terminalreporter")
 
     def __call__(self, text: str) -> None:
         if self._reporter is not None and self._capture is not None:
             with self._capture.global_and_fixture_disabled():
+                self._reporter.ensure_newline()
                 self._reporter.write_line(text)
 
 

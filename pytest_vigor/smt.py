@@ -7,6 +7,7 @@ busy machine as on an idle one; wall time plays no part.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from time import process_time
@@ -82,9 +83,13 @@ def bound_memory(mib: float) -> None:
     z3.set_param("memory_max_size", max(round(mib), LEAST_MIB) if mib else 0)
 
 
+_under_way = threading.Event()  #: whether z3's main context is answering a query
+
+
 def interruptible() -> None:
-    """Has Ctrl-C end a query at once. z3's own handler would make an Unsure of it."""
-    on_interrupt(z3.main_ctx().interrupt)
+    """Has Ctrl-C end a query at once. z3's own handler would make an Unsure of it, and interrupting z3 when it is not
+    at work would break what it is asked to do next."""
+    on_interrupt(lambda: z3.main_ctx().interrupt() if _under_way.is_set() else None)
 
 
 def _incremental(context: Any, resources: int) -> Any:
@@ -353,11 +358,14 @@ class Solver:
     def _ask(self, solver: Any, translator: Translator, conditions: tuple[Bool, ...]) -> Answer:
         ctx = solver.ctx.ref()
         asked = [translator.simple(condition) for condition in conditions if condition is not True]
+        _under_way.set()
         try:
             found = c.Z3_solver_check_assumptions(ctx, solver.solver, len(asked), (c.Ast * len(asked))(*asked))
         except z3.Z3Exception as error:
             said = error.args[0]
             return Unsure(said.decode() if isinstance(said, bytes) else str(said))
+        finally:
+            _under_way.clear()
         match found:
             case -1:
                 return Unsat(self._core(conditions) if len(conditions) > 1 and solver is self._solver else ())

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "pytest_vigor"
 FLOORS = """
 7  __main__ plugin
 7  command
-6  launch
 7  report
+6  launch
 6  check
 6  store render evidence
 5  minimise

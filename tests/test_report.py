@@ -189,8 +189,9 @@ def test_ctrl_c_leaves_a_report_of_what_is_known(project: Project) -> None:
 
         def test_endless(step):
             open("begun", "w").close()
-            for length in range(1 << 60):
-                step.packet.length == length % 1500 or step.now == length
+            while True:
+                if step.packet.length == 14:
+                    pass
     """)
     process = subprocess.Popen(
         project.command("--vigor", "-q", "--vigor-report", "out"), cwd=project.path, stdout=subprocess.PIPE, text=True
@@ -214,8 +215,9 @@ def test_ctrl_c_over_several_processes_leaves_a_report(project: Project) -> None
 
         def test_endless(step):
             open("begun", "w").close()
-            for length in range(1 << 60):
-                step.packet.length == length % 1500 or step.now == length
+            while True:
+                if step.packet.length == 14:
+                    pass
     """)
     process = subprocess.Popen(
         project.command("--vigor", "-q", "--vigor-report", "out", "-n", "1"),

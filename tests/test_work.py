@@ -17,7 +17,7 @@ from pytest_vigor.work import Exhausted, Work
 
 pytest_plugins = ["pytester"]
 
-# One question after the other, for ever: each length is possible.
+# The same question, for ever.
 ENDLESS = """
     import os
 
@@ -26,8 +26,9 @@ ENDLESS = """
 
     def test_endless(step):
         open("begun", "w").close()
-        for length in range(1 << 60):
-            step.packet.length == length % 1500 or step.now == length
+        while True:
+            if step.packet.length == 14:
+                pass
 """
 
 
