@@ -1,7 +1,8 @@
 """What the plugin adds to the start of pytest: ``python benchmarks/start.py [--rounds N] [--limit MS]``.
 
 Runs pytest on a project without properties, in turn with and without the plugin (``-p no:vigor``), and prints the
-medians of their CPU time, which is nearly the same on a busy machine, and the median of the differences. With ``--limit``, ends with 1 if that difference is larger.
+medians of their CPU time, which is nearly the same on a busy machine, and the median of the differences. With
+``--limit``, ends with 1 if that difference is larger.
 """
 
 from __future__ import annotations
