@@ -78,7 +78,6 @@ class Work:
     def ask(self) -> None:
         """A query begins, if the budget allows it."""
         self.check()
-        self._report()
         self._asked = monotonic()
 
     def answered(self, seconds: float) -> None:
@@ -88,7 +87,8 @@ class Work:
         self._asked = None
 
     def check(self) -> None:
-        """Raises :class:`Exhausted` where a budget has run out."""
+        """Raises :class:`Exhausted` where a budget has run out; tells how far it is otherwise, if it is time to."""
+        self._report()
         now = process_time()
         if self.cpu_seconds is not None and now - self._cpu_started > self.cpu_seconds:
             raise Exhausted(f"{self.cpu_seconds:g} CPU seconds", "raise --vigor-cpu-seconds")
