@@ -31,7 +31,7 @@ def test_a_new_network_function_is_proved(pytester: pytest.Pytester, capsys: pyt
     "before, after, failing",
     [
         ("return nf_state.left_device;", "return nf_state.right_device;", "test_frames_cross"),
-        ("if (net_ether(packet, length_bytes) == NULL)", "if (packet == NULL || length_bytes < 7)", "test_runts_are_dropped"),
+        ("net_ether(packet, length_bytes) == NULL", "packet == NULL || length_bytes < 7", "test_runts_are_dropped"),
         ("config->left_device >= device_count", "config->left_device > device_count", "test_respects[result]"),
     ],
 )
