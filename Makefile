@@ -1,6 +1,7 @@
 # make prove    prove every property of every network function
 # make test     all tests of the tool itself, then its linters
 # make run-demo fetch a page through the NAT, between network namespaces (needs root)
+# make docs     the documentation as a site, build/site/index.html
 # make build    only the binaries: libVig and each network function
 # make clean    remove what was built, but keep the Python environment (.venv)
 #
@@ -11,7 +12,7 @@ ARGS ?=
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: prove test run-demo build clean compiler python
+.PHONY: prove test docs run-demo build clean compiler python
 .NOTPARALLEL:
 
 prove: build
@@ -24,6 +25,9 @@ test: .venv/test.stamp build
 
 run-demo: build
 	PYTHON=$(BIN)/python nfs/nat/demo.sh
+
+docs: .venv/test.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 build: .venv/prove.stamp | compiler
 	$(BIN)/python -m pytest_vigor build --libvig nfs/*/

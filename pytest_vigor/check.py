@@ -22,12 +22,12 @@ from pytest_vigor.minimise import concretise, same_choices
 from pytest_vigor.plain import broken, plain_step
 from pytest_vigor.property.steps import Beyond, Discarded, Step
 from pytest_vigor.replay import replay, situation
-from pytest_vigor.smt import Solver
+from pytest_vigor.smt import Solver, Statistics, bound_memory, interruptible
 from pytest_vigor.store import Store
 from pytest_vigor.trace import BROKEN, HUNG, MISMATCH, REFUSED, Call, Run, Situation, Step as Given
 from pytest_vigor.verdict import Proved, Refuted, Unknown, Verdict
+from pytest_vigor.work import Exhausted, Work
 
-Progress = Callable[[str], None]
 ATTEMPTS = 4
 NATIVE_CPU_SECONDS = 2.0
 
@@ -43,13 +43,15 @@ class NetworkFunction:
 
 @dataclass(slots=True)
 class Explored:
-    """An NF ready to be judged, with what it took."""
+    """An NF ready to be judged, with what it took. ``given_up`` is why it is not."""
 
     nf: NetworkFunction
     binary: Binary
     subject: Subject
     cached: bool
     seconds: float
+    given_up: Unknown | None = None
+    told: bool = False  #: whether a report has it already
     lines: Any = None
 
     def source_lines(self) -> Any:
@@ -67,10 +69,14 @@ class Checker:
 
     store: Store
     cpu_seconds: float = 300.0
-    progress: Progress | None = None
+    work: Work = field(default_factory=Work)
     contract_modules: Sequence[Any] = ()
     explored: dict[NetworkFunction, Explored] = field(default_factory=dict)
     _contracts: Contracts | None = None
+
+    def __post_init__(self) -> None:
+        bound_memory(self.work.memory_mib)
+        interruptible()
 
     @property
     def contracts(self) -> Contracts:
@@ -95,51 +101,62 @@ class Checker:
         binary = load(nf.binary)
         includes = [build.libvig_root()]
         key = self.store.key(binary.digest, header_digest(nf.header, includes), self.contracts.digest)
+        given_up = None
         with self.store.lock(key):
-            found = self._remember(nf, binary, key)
-            cached = found is not None
-            subject = found or self._explore(nf, binary, includes, key)
-        out = Explored(nf, binary, subject, cached, perf_counter() - started)
+            subject = self._remember(nf, key)
+            cached = subject is not None
+            if subject is None:
+                subject, given_up = self._explore(nf, binary, includes, key)
+        self.work.end()
+        out = Explored(nf, binary, subject, cached, perf_counter() - started, given_up)
         for duty in subject.duties:
             self._look_for_hang(out, duty)
         self.explored[nf] = out
         return out
 
-    def _remember(self, nf: NetworkFunction, binary: Binary, key: str) -> Subject | None:
+    def _solver(self) -> Solver:
+        return Solver(statistics=Statistics(work=self.work))
+
+    def _remember(self, nf: NetworkFunction, key: str) -> Subject | None:
         kept = self.store.get(key)
         if kept is None:
             return None
         try:
             behaviour = b.load(kept["behaviour"])
             header = Header.from_json(kept["header"])
-            subject = Subject(behaviour, header, self.contracts, [], Solver())
+            subject = Subject(behaviour, header, self.contracts, [], self._solver())
             subject.prepare()
             texts = kept["invariants"]
             known = {each.text: each for guess in candidates(behaviour, header) for each in guess.variants()}
             subject.invariants = [known[text] for text in texts]
             if not kept["discharged"]:
+                self.work.begin(f"obligations of {nf.name}", cpu_seconds=self.cpu_seconds)
                 subject.duties = obligations(subject)
-        except (KeyError, TypeError, ValueError, IndexError, VigorError):
+        except (KeyError, TypeError, ValueError, IndexError, VigorError, Exhausted):
             return None  # damaged, or of another version: explored anew
         return subject
 
-    def _explore(self, nf: NetworkFunction, binary: Binary, includes: list[Path], key: str) -> Subject:
+    def _explore(
+        self, nf: NetworkFunction, binary: Binary, includes: list[Path], key: str
+    ) -> tuple[Subject, Unknown | None]:
         from pytest_vigor.explore.explorer import explore
 
         header = read_header(nf.header, includes)
-
-        def tell(paths: int, waiting: int) -> None:
-            if self.progress is not None:
-                self.progress(f"exploring {nf.name}: {paths} paths, {waiting} waiting")
-
-        behaviour = explore(binary, header, self.contracts, cpu_seconds=self.cpu_seconds, progress=tell)
-        subject = Subject(behaviour, header, self.contracts, [], Solver())
+        self.work.begin(f"exploring {nf.name}", cpu_seconds=self.cpu_seconds)
+        behaviour = explore(binary, header, self.contracts, self.work)
+        subject = Subject(behaviour, header, self.contracts, [], self._solver())
         subject.prepare()
-        prover = Prover(behaviour, self.contracts, subject.accepted, subject.solver)
-        subject.invariants = prover.invariants(candidates(behaviour, header))
-        subject.duties = obligations(subject)
-        if any(path.kind == "budget" for paths in behaviour.paths.values() for path in paths):
-            return subject  # with a larger budget it may come out otherwise
+        unfinished = any(path.kind == "budget" for paths in behaviour.paths.values() for path in paths)
+        self.work.begin(f"what holds between steps of {nf.name}", cpu_seconds=self.cpu_seconds, unit="rounds")
+        try:
+            prover = Prover(behaviour, self.contracts, subject.accepted, subject.solver)
+            subject.invariants = prover.invariants(candidates(behaviour, header))
+            self.work.go_on(f"obligations of {nf.name}", of=sum(map(len, behaviour.paths.values())))
+            subject.duties = obligations(subject)
+        except Exhausted as budget:
+            return subject, Unknown(f"the budget of {budget} ran out on {self.work}", budget.remedy)
+        if unfinished:
+            return subject, None  # with a larger budget it may come out otherwise
         self.store.put(
             key,
             {
@@ -149,7 +166,7 @@ class Checker:
                 "discharged": not subject.duties,
             },
         )
-        return subject
+        return subject, None
 
     def _look_for_hang(self, explored: Explored, duty: Duty) -> None:
         """A loop that exploring gave up on is endless if the native binary hangs in it too."""
@@ -163,10 +180,18 @@ class Checker:
 
     # ---- judging
 
-    def verdict(self, nf: NetworkFunction, function: Callable[[Step], Any], claim: str) -> Verdict:
-        """The verdict on a property; a refutation comes with a :class:`Counterexample`."""
+    def verdict(
+        self, nf: NetworkFunction, function: Callable[[Step], Any], claim: str, name: str = "a property",
+        looked: set[int] | None = None,
+    ) -> Verdict:  # fmt: skip
+        """The verdict on a property; a refutation comes with a :class:`Counterexample`. ``looked`` gets the places of
+        those paths of nf_process that the property's assumptions do not leave out."""
         explored = self.explore(nf)
-        verdict = judge(explored.subject, function, claim, self.cpu_seconds)
+        if explored.given_up is not None:
+            return explored.given_up
+        self.work.begin(f"judging {name} of {nf.name}", cpu_seconds=self.cpu_seconds)
+        verdict = judge(explored.subject, function, claim, looked)
+        self.work.end()
         if isinstance(verdict, Unknown):
             return self._located(explored, verdict)
         if not isinstance(verdict, Refuted):

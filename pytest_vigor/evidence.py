@@ -9,7 +9,6 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 
 from pytest_vigor.build import libvig_root
 from pytest_vigor.contract import TRUTH, Borrowed, Contracts, Key, Loan, Out
@@ -17,14 +16,14 @@ from pytest_vigor.counterexample import Obligation, Place, Signature
 from pytest_vigor.judge import Model
 from pytest_vigor.layout import IMAGE_BASE
 from pytest_vigor.lines import Line, Lines, source
+from pytest_vigor.property.asserts import place_in_property
 from pytest_vigor.trace import Run
 
-_OURS = str(Path(__file__).parent)
 _PUNCTUATION = frozenset("{}();, ")
 _DECLARES = re.compile(r"(?!return\b|goto\b)\w+(\s+\**\w+)+(\[\w*\])?;")  # without a value: nothing happens there
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
     """A path as pytest shows it: from the current folder, if it lies there."""
     if Path(path).is_relative_to(libvig_root()):
         return str("libvig" / Path(path).relative_to(libvig_root()))
@@ -36,7 +35,7 @@ def _shown(path: str) -> str:
 
 
 def _place(line: Line) -> Place:
-    return Place(_shown(line.file), line.line, line.function, source(line))
+    return Place(shown(line.file), line.line, line.function, source(line))
 
 
 def passed(lines: Lines, model: Model, block_bytes: Callable[[int], int]) -> tuple[Place, ...]:
@@ -103,20 +102,12 @@ def signatures(contracts: Contracts, run: Run) -> dict[str, Signature]:
 
 def failed_assert(error: BaseException | None) -> Place | None:
     """Where an assert of a property failed: in the property, or in a function that it calls."""
-    if error is None:
-        return None
-    found: tuple[str, int, str] | None = None
-    entry: TracebackType | None = error.__traceback__
-    while entry is not None:
-        code = entry.tb_frame.f_code
-        if not code.co_filename.startswith((_OURS, "<")):
-            found = code.co_filename, entry.tb_lineno, code.co_name
-        entry = entry.tb_next
+    found = None if error is None else place_in_property(error)
     if found is None:
         return None
     file, line, function = found
     start, text = _statement(file, line)
-    return Place(_shown(file), start, function, text)
+    return Place(shown(file), start, function, text)
 
 
 def _statement(file: str, line: int) -> tuple[int, str]:

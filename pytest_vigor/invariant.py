@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from pytest_vigor import behaviour as b, term as t
@@ -281,10 +282,11 @@ class Prover:
     def invariants(self, guesses: Iterator[Invariant]) -> list[Invariant]:
         """Those guesses (or what they weaken to) that hold initially and that every step preserves together."""
         current = [found for guess in guesses if (found := self._initial(guess)) is not None]
-        while True:
+        for round_ in count(1):
             failed = self._not_preserved(current)
             if not failed:
-                return current
+                break
+            self.solver.statistics.work.at(round_, len(current) - len(failed))
             following = []
             for each in current:
                 if id(each) in failed:
@@ -294,6 +296,7 @@ class Prover:
                 else:
                     following.append(each)
             current = following
+        return current
 
     def _initial(self, guess: Invariant) -> Invariant | None:
         """The guess, or the first of what it weakens to, that holds of what nf_init leaves."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from time import process_time
 from typing import Any
 
 from pytest_vigor import behaviour as b, term as t
@@ -33,7 +32,7 @@ from pytest_vigor.instance import (
 )
 from pytest_vigor.invariant import Invariant, install
 from pytest_vigor.number import fit, number
-from pytest_vigor.property.asserts import Noted, watch_asserts
+from pytest_vigor.property.asserts import Noted, place_in_property, watch_asserts
 from pytest_vigor.property.packets import Packet
 from pytest_vigor.property.steps import FLOOD, Beyond, Discarded, Sent, State, Step
 from pytest_vigor.record import fitted
@@ -41,6 +40,7 @@ from pytest_vigor.smt import Answer, Sat, Solver, Unsat, Unsure
 from pytest_vigor.symbols import config_record, view
 from pytest_vigor.term import Bool, Value
 from pytest_vigor.verdict import Proved, Refuted, Unknown, Vacuous, Verdict
+from pytest_vigor.work import Exhausted, Work
 
 #: What a claim raises where it does not hold: besides a failed assert, that there is no such entry, or no such number.
 FAILURES = (AssertionError, LookupError, ValueError)
@@ -81,10 +81,14 @@ class Subject:
     header: Header
     contracts: Contracts
     invariants: list[Invariant]
-    solver: Solver
+    solver: Solver  #: its statistics say for which work it is asked
     accepted: Bool = True
     duties: list[Duty] = field(default_factory=list)
     prepared: dict[int, Prepared | None] = field(default_factory=dict)  #: paths, by their identity
+
+    @property
+    def work(self) -> Work:
+        return self.solver.statistics.work
 
     def prepare(self) -> None:
         self.accepted = accepted_conditions(self.behaviour, self.contracts)
@@ -109,10 +113,13 @@ def obligations(subject: Subject) -> list[Duty]:
     """Those obligations, of all entry points, that are not shown to hold under the invariants."""
     out: list[Duty] = []
     seen: set[tuple[int, str]] = set()
+    done = 0
     for entry, paths in subject.behaviour.paths.items():
         for path in paths:
             if path.ending == "stuck" or any(True for _ in path.events()):
                 _discharge(subject, entry, path, seen, out)
+            done += 1
+            subject.work.at(done)
     return out
 
 
@@ -182,6 +189,7 @@ class SymbolicRun:
         if isinstance(condition, bool):
             return condition
         judge = self.judge
+        judge.subject.work.check()
         if len(self.decisions) < len(self.prefix):
             answer: bool = self.prefix[len(self.decisions)]
         else:
@@ -257,14 +265,15 @@ class Judging:
     """One property on one path. The solver is told nothing before it has to be asked."""
 
     def __init__(
-        self, subject: Subject, path: Path, prepared: Prepared, function: Callable[[Step], Any], cpu_deadline: float
+        self, subject: Subject, path: Path, prepared: Prepared, function: Callable[[Step], Any]
     ) -> None:
-        self.subject, self.path, self.function, self.cpu_deadline = subject, path, function, cpu_deadline
+        self.subject, self.path, self.function = subject, path, function
         self.prepared, self.instance, self.facts = prepared, prepared.instance, prepared.facts
         self.given = prepared.given
         self.solver = prepared.solver
         self.work: list[tuple[list[Any], Sat | None]] = []
         self.reached = False
+        self.looked = False  #: whether some run is not left out by what the property assumes
         self.broken: Duty | None = None
         self.impossible: dict[tuple[Any, ...], set[int]] = {}  #: beginnings of second steps, by the decisions before
         self._begin()
@@ -302,8 +311,6 @@ class Judging:
 
     def ask(self, *conditions: Bool, exact: bool = True) -> Answer:
         """The solver's answer to whether conditions can hold here."""
-        if process_time() > self.cpu_deadline:
-            raise Budget
         self._learn()
         self.solver.follow(self._held)
         return self.solver.check(*conditions, exact=exact, rewrite=self._settled_form)
@@ -349,7 +356,7 @@ class Judging:
     def later(self, decisions: list[Any], model: Sat | None = None) -> None:
         """Schedules a run with these decisions; ``model`` is one in which they are possible."""
         if len(self.work) > DECISION_LIMIT:
-            raise Budget
+            raise Exhausted(f"{DECISION_LIMIT} cases on one path", "split the property")
         self.work.append((decisions, model))
 
     # ---- running
@@ -358,6 +365,7 @@ class Judging:
         """The first failure over all ways through the property, if any."""
         self.work = [([], None)]
         while self.work:
+            self.subject.work.check()
             prefix, model = self.work.pop()
             self._begin()
             self._model = model or self._model
@@ -377,6 +385,7 @@ class Judging:
             else:
                 with watch_asserts() as noted:
                     self.function(step)
+            self.looked = True
         except Discarded:
             pass
         except Beyond:
@@ -384,6 +393,7 @@ class Judging:
                 reason = self.path.reason or "a path ended before the NF returned"
                 return Unknown(reason, "see docs/unknown.md", self.path.where)
         except FAILURES as error:
+            self.looked = True
             if self.broken is not None:
                 if self.broken.model is None:
                     return Unknown(f"the solver gave up ({self.broken.reason}) on: {self.broken.detail}", "report this")
@@ -395,6 +405,8 @@ class Judging:
                 return _Failure(error, Model("nf_process", answer, steps, conditions, self.facts))
             if isinstance(answer, Unsure):
                 return Unknown(f"the solver gave up ({answer.reason}) on {error or 'an assert'}", "simplify the claim")
+        except Exhausted:
+            raise
         except Exception:
             # Where no state leads, nothing that the property meets there counts.
             if not isinstance(self.ask(), Unsat):
@@ -479,32 +491,38 @@ def _sums(value: Value) -> int:
     return count
 
 
-class Budget(Exception):
-    """There is no time left."""
+def _exhausted(budget: Exhausted, path: Path, place: int, of: int) -> Unknown:
+    """Where the budget ran out: on which path, and in which line of the property."""
+    found = place_in_property(budget)
+    at = f"at line {found[1]} of {found[2]}" if found else "before the property was run on it"
+    where = path.where or (path.last.event.where if path.last is not None else 0)
+    return Unknown(f"the budget of {budget} ran out on path {place} of {of}, {at}", budget.remedy, where)
 
 
-def judge(subject: Subject, function: Callable[[Step], Any], claim: str, cpu_seconds: float) -> Verdict:
-    """The verdict on a property of an explored NF."""
-    deadline = process_time() + cpu_seconds
+def judge(
+    subject: Subject, function: Callable[[Step], Any], claim: str, looked: set[int] | None = None
+) -> Verdict:
+    """The verdict on a property of an explored NF, on the budget of the subject's work. ``looked`` gets the places of
+    those paths of nf_process that the property's assumptions do not leave out."""
     reached = False
     unknown: Unknown | None = None
     paths = list(subject.behaviour.paths.get("nf_process", ()))
     if subject.duties:  # also where no path goes on after a broken obligation, the property may ask about it
         paths.insert(0, PROBE)
-    for path in paths:
-        prepared = subject.prepare_path(path)
-        if prepared is None:
-            continue
-        judging = Judging(subject, path, prepared, function, deadline)
-        judging.reached = reached
+    subject.work.of = len(paths)
+    for number_, path in enumerate(paths):
         try:
+            subject.work.at(number_)
+            prepared = subject.prepare_path(path)
+            if prepared is None:
+                continue
+            judging = Judging(subject, path, prepared, function)
+            judging.reached = reached
             outcome = judging.run()
-        except Budget:
-            return Unknown(
-                f"the budget of {cpu_seconds:g} CPU seconds ran out on a path",
-                "raise --vigor-cpu-seconds, or split the property",
-                path.where,
-            )
+        except Exhausted as budget:
+            return _exhausted(budget, path, number_ + 1, len(paths))
+        if judging.looked and looked is not None and path is not PROBE:
+            looked.add(number_ - (paths[0] is PROBE))
         if isinstance(outcome, _Failure):
             return Refuted(claim, outcome.model)
         if path is PROBE:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_vigor.property.steps import Step
 
 SKIPPED = "a property: run pytest with --vigor to prove it"
-PROGRESS_SECONDS = 1.0
+MEMORY_MIB = 8192
 
 
 class NotProved(Exception):
@@ -30,6 +30,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--vigor-cpu-seconds", type=float, default=300.0, metavar="SECONDS",
         help="CPU time for exploring one network function, and for judging one property (default: 300)",
+    )  # fmt: skip
+    group.addoption(
+        "--vigor-memory", type=float, default=MEMORY_MIB, metavar="MIB",
+        help=f"memory that the process may take for proving; 0 for any (default: {MEMORY_MIB})",
+    )  # fmt: skip
+    group.addoption(
+        "--vigor-report", type=Path, metavar="DIR",
+        help="write what was found out as a page, DIR/index.html, and as DIR/report.json",
     )  # fmt: skip
     parser.addini("vigor", "prove properties without --vigor", type="bool", default=False)
 
@@ -46,6 +54,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "nf(name, header=None): the network function that a property is about: the name of a folder under nfs/, or "
         "the path of a shared object with the path of its header",
     )
+    folder = config.getoption("vigor_report", None)
+    if folder is not None and not hasattr(config, "workerinput"):
+        from pytest_vigor.report.session import Collector
+
+        config.pluginmanager.register(Collector(config, folder.absolute()), "vigor-report")
 
 
 def _proving(config: pytest.Config) -> bool:
@@ -65,17 +78,19 @@ def step(request: pytest.FixtureRequest) -> Step:
 
 
 _CHECKER: pytest.StashKey[Any] = pytest.StashKey()
+_TOLD: pytest.StashKey[str] = pytest.StashKey()
 
 
 def _checker(config: pytest.Config) -> Checker:
     if _CHECKER not in config.stash:
         from pytest_vigor.check import Checker
         from pytest_vigor.store import Store
+        from pytest_vigor.work import Work
 
         modules = [module for found in config.hook.pytest_vigor_contracts() for module in found]
-        config.stash[_CHECKER] = Checker(
-            Store(_cache_folder(config)), config.getoption("vigor_cpu_seconds"), _Progress(config), modules
-        )
+        work = Work(_Teller(config), config.getoption("vigor_memory"))
+        store = Store(_cache_folder(config))
+        config.stash[_CHECKER] = Checker(store, config.getoption("vigor_cpu_seconds"), work, modules)
     return config.stash[_CHECKER]  # type: ignore[no-any-return]
 
 
@@ -88,22 +103,18 @@ def _cache_folder(config: pytest.Config) -> Path:
     return Path(tempfile.mkdtemp(prefix="vigor-"))
 
 
-class _Progress:
-    """A line on the terminal about work that takes longer than a second."""
+class _Teller:
+    """Lines on the terminal about work that takes long."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._capture = config.pluginmanager.getplugin("capturemanager")
-        self._reporter = config.pluginmanager.getplugin("terminalreporter")
-        self._last = monotonic()
+        quiet = config.get_verbosity() < 0
+        self._reporter = None if quiet else config.pluginmanager.getplugin("terminalreporter")
 
     def __call__(self, text: str) -> None:
-        now = monotonic()
-        if self._reporter is None or now - self._last < PROGRESS_SECONDS:
-            return
-        self._last = now
-        suspended = self._capture.global_and_fixture_disabled() if self._capture is not None else None
-        if suspended is not None:
-            with suspended:
+        if self._reporter is not None and self._capture is not None:
+            with self._capture.global_and_fixture_disabled():
+                self._reporter.ensure_newline()
                 self._reporter.write_line(text)
 
 
@@ -163,7 +174,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
     claim = claim_of(pyfuncitem.name, inspect.getdoc(pyfuncitem.obj))
     explored = checker.explore(nf)
     started = monotonic()
-    verdict = checker.verdict(nf, function, claim)
+    looked_at: set[int] = set()
+    verdict = checker.verdict(nf, function, claim, pyfuncitem.name, looked_at)
     subject = explored.subject
     record = {
         "nf": nf.name,
@@ -178,6 +190,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
         "assumptions": list(verdict.assumptions) if isinstance(verdict, Proved) else [],
     }
     pyfuncitem.user_properties.append(("vigor", json.dumps(record)))
+    if pyfuncitem.config.getoption("vigor_report") is not None:
+        from pytest_vigor.report.gather import told
+
+        pyfuncitem.stash[_TOLD] = told(pyfuncitem.nodeid, claim, verdict, record, looked_at, explored)
     if not isinstance(verdict, Proved):
         text = failure(claim, verdict, verbosity=pyfuncitem.config.get_verbosity())
         raise NotProved(text)
@@ -195,13 +211,17 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
     outcome = yield
-    if call.excinfo is None or ("pytest_vigor.verdict" not in sys.modules and "pytest_vigor.errors" not in sys.modules):
+    if "pytest_vigor.verdict" not in sys.modules and "pytest_vigor.errors" not in sys.modules:
         return
     from pytest_vigor.errors import VigorError
 
     report: pytest.TestReport = outcome.get_result()
-    if isinstance(call.excinfo.value, NotProved | VigorError):
+    if call.excinfo is not None and isinstance(call.excinfo.value, NotProved | VigorError):
         report.longrepr = str(call.excinfo.value)
+    if call.when == "call" and item.config.getoption("vigor_report") is not None:
+        from pytest_vigor.report import session
+
+        session.tell(item, report, item.stash.get(_TOLD, None))
 
 
 # ---- reporting
@@ -215,6 +235,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
                 if name == "vigor" and report.when == "call":
                     record = json.loads(value)
                     by_nf.setdefault(record["nf"], []).append(record)
+    checker = config.stash.get(_CHECKER, None)
+    if checker is not None and checker.work.what:  # Ctrl-C
+        terminalreporter.section("vigor was stopped", sep="-")
+        terminalreporter.write_line(f"while {checker.work}")
+        terminalreporter.write_line("What was explored before is kept: the next run goes on from there.")
     if not by_nf:
         return
     from pytest_vigor.render import assumptions, summary_details, summary_line

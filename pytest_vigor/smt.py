@@ -7,6 +7,7 @@ busy machine as on an idle one; wall time plays no part.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import process_time
@@ -17,13 +18,16 @@ from z3 import z3core as c
 
 from pytest_vigor import term as t
 from pytest_vigor.integers import impossible
+from pytest_vigor.interrupt import on_interrupt
 from pytest_vigor.term import Bool, Term
+from pytest_vigor.work import Work
 
 Rewriting = Callable[[Bool], Bool]
 PRODUCTS = frozenset({"mul", "udiv", "urem", "sdiv", "srem", "opaque"})
 LATEST = 8  #: conditions that the question is likely about where nothing but these is asked
 PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
 EXAMPLES = (1, 1_000_000_000)  #: for factors that stand in the way of a model
+LEAST_MIB = 64
 DEFAULT_RESOURCES = 20_000_000  #: z3's rlimit for one query: a few CPU seconds
 
 
@@ -73,6 +77,28 @@ class Sat:
 
 
 Answer = Sat | Unsat | Unsure
+
+
+def bound_memory(mib: float) -> None:
+    """Has z3 give up, as Unsure, before it takes more memory than this in all; 0 is as much as there is. With less
+    than ``LEAST_MIB`` it could not even be asked."""
+    z3.set_param("memory_max_size", max(round(mib), LEAST_MIB) if mib else 0)
+
+
+_under_way = threading.Event()  #: whether z3's main context is answering a query
+
+
+def interruptible() -> None:
+    """Has Ctrl-C end a query at once. z3's own handler would make an Unsure of it, and interrupting z3 when it is not
+    at work would break what it is asked to do next."""
+    on_interrupt(lambda: z3.main_ctx().interrupt() if _under_way.is_set() else None)
+
+
+def _incremental(context: Any, resources: int) -> Any:
+    solver = z3.SolverFor("QF_UFBV", ctx=context)
+    solver.set("rlimit", resources)
+    solver.set("ctrl_c", False)
+    return solver
 
 
 class Translator:
@@ -244,11 +270,12 @@ def _factors(condition: Bool, found: dict[Term, None]) -> None:
 
 @dataclass(slots=True)
 class Statistics:
-    """What the solver was asked so far."""
+    """What the solver was asked so far, and in the course of which work."""
 
     queries: int = 0
     seconds: float = 0.0
     slowest_seconds: float = 0.0
+    work: Work = field(default_factory=Work)
 
 
 @dataclass(slots=True)
@@ -271,8 +298,7 @@ class Solver:
     _followed: list[tuple[Bool, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._solver = z3.SolverFor("QF_UFBV", ctx=self.translator.context)
-        self._solver.set("rlimit", min(self.resources, PATIENCE))
+        self._solver = _incremental(self.translator.context, min(self.resources, PATIENCE))
         self._solver.push()  # from the first level on it works incrementally, which is much the faster way here
 
     def push(self) -> None:
@@ -318,6 +344,7 @@ class Solver:
         for place, condition in enumerate(conditions):
             if condition is False:
                 return Unsat((place,))
+        self.statistics.work.ask()
         start = process_time()
         answer = self._ask(self._solver, self.translator, conditions)
         if isinstance(answer, Unsure):
@@ -330,12 +357,21 @@ class Solver:
         self.statistics.queries += 1
         self.statistics.seconds += spent
         self.statistics.slowest_seconds = max(self.statistics.slowest_seconds, spent)
+        self.statistics.work.answered(spent)
         return answer
 
     def _ask(self, solver: Any, translator: Translator, conditions: tuple[Bool, ...]) -> Answer:
         ctx = solver.ctx.ref()
         asked = [translator.simple(condition) for condition in conditions if condition is not True]
-        match c.Z3_solver_check_assumptions(ctx, solver.solver, len(asked), (c.Ast * len(asked))(*asked)):
+        _under_way.set()
+        try:
+            found = c.Z3_solver_check_assumptions(ctx, solver.solver, len(asked), (c.Ast * len(asked))(*asked))
+        except z3.Z3Exception as error:
+            said = error.args[0]
+            return Unsure(said.decode() if isinstance(said, bytes) else str(said))
+        finally:
+            _under_way.clear()
+        match found:
             case -1:
                 return Unsat(self._core(conditions) if len(conditions) > 1 and solver is self._solver else ())
             case 1:
@@ -350,6 +386,7 @@ class Solver:
         steps = ("simplify", "propagate-values", "ackermannize_bv", "simplify", "smt")
         solver = z3.Then(*(z3.Tactic(step, ctx) for step in steps), ctx=ctx).solver()
         solver.set("rlimit", self.resources)
+        solver.set("ctrl_c", False)
         for each in (*self._stack, *conditions):
             c.Z3_solver_assert(solver.ctx.ref(), solver.solver, self.translator.simple(each))
         answer = self._ask(solver, self.translator, ())
@@ -370,8 +407,7 @@ class Solver:
         if example is not None:
             return example
         bits = Translator()
-        solver = z3.SolverFor("QF_UFBV", ctx=bits.context)
-        solver.set("rlimit", self.resources)
+        solver = _incremental(bits.context, self.resources)
         for each in self._stack:
             c.Z3_solver_assert(solver.ctx.ref(), solver.solver, bits(each))
         return self._ask(solver, bits, conditions)

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "pytest_vigor"
 FLOORS = """
 7  __main__ plugin
 7  command
+7  report
 6  launch
 6  check
 6  store render evidence
@@ -33,7 +34,7 @@ FLOORS = """
 0  assumption compiler frame hooks number packet trace verdict
 0  notation
 0  layout term
-0  errors
+0  errors interrupt work
 """
 
 LINES = [line.split() for line in FLOORS.strip().splitlines()]

@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pytest_vigor.command import build, include, run
+from pytest_vigor.command import build, include, new, run
 from pytest_vigor.errors import VigorError
 
 #: Each adds its own parser, and leaves the function that runs it as `run`; that one returns the exit status.
-COMMANDS = (include, build, run)
+COMMANDS = (new, include, build, run)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

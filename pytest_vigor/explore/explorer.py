@@ -25,12 +25,12 @@ from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.headers import Header
 from pytest_vigor.layout import Bytes, Integer, Scalar, Struct, scalars
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.work import Work
 
 STACK_BYTES = 64 * 1024
 TLS_BYTES = 256
 CANARY_OFFSET = 0x28
 CALLEE_SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
-Progress = Callable[[int, int], None]
 
 
 @dataclass(slots=True)
@@ -54,12 +54,10 @@ class _Start:
 class Explorer:
     """Explores one binary."""
 
-    def __init__(
-        self, binary: Binary, header: Header, contracts: Contracts, cpu_seconds: float, progress: Progress | None
-    ) -> None:
+    def __init__(self, binary: Binary, header: Header, contracts: Contracts, work: Work) -> None:
         self.binary, self.header, self.contracts = binary, header, contracts
         self.facts = Facts()
-        self.search = Search(binary, self.facts, cpu_seconds, progress)
+        self.search = Search(binary, self.facts, work)
         self.state_symbol = binary.objects.get("nf_state")
         self.left: dict[int, _Left] = {}
         self.start = _Start()
@@ -382,10 +380,9 @@ class Explorer:
         )  # fmt: skip
 
 
-def explore(
-    binary: Binary, header: Header, contracts: Contracts, *, cpu_seconds: float = 600, progress: Progress | None = None
-) -> Behaviour:
-    """The Behaviour of an NF. What cannot be modelled ends its path as "stuck", with the reason."""
+def explore(binary: Binary, header: Header, contracts: Contracts, work: Work | None = None) -> Behaviour:
+    """The Behaviour of an NF. What cannot be modelled, or for what no budget is left, ends its path as "stuck", with
+    the reason."""
     for entry in header.entries:
         if entry.name not in binary.exports:
             raise VigorError(
@@ -398,7 +395,7 @@ def explore(
             f"{binary.path} exports {', '.join(extra)}, which its header does not declare",
             "declare it in the header if it is an entry point, or hide it with -fvisibility=hidden",
         )
-    return Explorer(binary, header, contracts, cpu_seconds, progress).behaviour()
+    return Explorer(binary, header, contracts, work or Work()).behaviour()
 
 
 def _alternatives(value: Value) -> list[tuple[Bool, Value]]:

@@ -11,21 +11,21 @@ def reverse_postorder(lifter: Lifter, entry: int) -> dict[int, int]:
     from which the other can be reached ranks lower."""
     finished: list[int] = []
     seen = {entry}
-    stack: list[tuple[int, list[int]]] = [(entry, _successors(lifter, entry))]
+    stack: list[tuple[int, list[int]]] = [(entry, successors(lifter, entry))]
     while stack:
-        address, successors = stack[-1]
-        if not successors:
+        address, following_ = stack[-1]
+        if not following_:
             finished.append(address)
             stack.pop()
             continue
-        following = successors.pop(0)
+        following = following_.pop(0)
         if following not in seen:
             seen.add(following)
-            stack.append((following, _successors(lifter, following)))
+            stack.append((following, successors(lifter, following)))
     return {address: rank for rank, address in enumerate(reversed(finished))}
 
 
-def _successors(lifter: Lifter, address: int) -> list[int]:
+def successors(lifter: Lifter, address: int) -> list[int]:
     """Where a block leads; what follows a call comes before the callee, which then ranks lower."""
     try:
         block = lifter.block(address)

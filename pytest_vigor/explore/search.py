@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import process_time
 
 from pytest_vigor import term as t
 from pytest_vigor.behaviour import Path
@@ -16,8 +15,9 @@ from pytest_vigor.explore.order import reverse_postorder
 from pytest_vigor.explore.path import Condition, PathState
 from pytest_vigor.explore.vex_unmodelled import Unmodelled
 from pytest_vigor.ghost.facts import Facts
-from pytest_vigor.smt import Sat, Solver, Unsat
+from pytest_vigor.smt import Sat, Solver, Statistics, Unsat
 from pytest_vigor.term import Bool, Term
+from pytest_vigor.work import Exhausted, Work
 
 EXIT = 0x6FFF_0000_0000  #: where an entry point returns to
 LOOP_BUDGET = 4_096  #: visits to one block on one path
@@ -32,18 +32,15 @@ CallImport = Callable[[PathState, str], list[PathState]]
 class Search:
     """Explores the paths of one entry point after another over shared code, facts and solver."""
 
-    def __init__(
-        self, binary: Binary, facts: Facts, cpu_seconds: float, progress: Callable[[int, int], None] | None = None
-    ) -> None:
+    def __init__(self, binary: Binary, facts: Facts, work: Work) -> None:
         self.binary, self.facts = binary, facts
         self.lifter = Lifter(binary.code)
-        self.solver = Solver(exact=False)
+        self.solver = Solver(exact=False, statistics=Statistics(work=work))
         self.trivial_obligations = 0
-        self.cpu_seconds, self._start = cpu_seconds, process_time()
         self._stack: list[tuple[Condition, int]] = []
         self._facts_asserted = 0
-        self._progress = progress
-        self._paths_found = 0
+        self._work = work
+        self._found = 0
         self._ranks: dict[int, int] = {}
 
     # ---- asking
@@ -79,7 +76,6 @@ class Search:
                 return False
             if decided is None:
                 open_conditions.append(condition)
-        self._check_budget()
         self._sync(path)
         return not isinstance(self.solver.check(*open_conditions), Unsat)
 
@@ -98,10 +94,6 @@ class Search:
                 raise Stop(f"a value with more than {len(found)} possibilities decides where to go: {t.show(value)}")
             found.append(int(answer.value(value)))
 
-    def _check_budget(self) -> None:
-        if process_time() - self._start > self.cpu_seconds:
-            raise Stop(f"the budget of {self.cpu_seconds:g} CPU seconds for exploring is used up", "budget")
-
     # ---- searching
 
     def paths(self, start: PathState, address: int, call: CallImport, finish: Finish) -> list[Path]:
@@ -112,6 +104,7 @@ class Search:
         while work:
             path, address, cursor = self._next(work)
             try:
+                self._work.at(self._found + len(out), len(work))
                 if len(out) >= PATH_LIMIT:
                     raise Stop(f"more than {PATH_LIMIT} paths", "budget")
                 self._run(path, address, cursor, work, call, finish, out)
@@ -121,9 +114,10 @@ class Search:
                 out.append(_ended(path, "stuck", stop.reason, stop.kind))
             except Unmodelled as unmodelled:
                 out.append(_ended(path, "stuck", str(unmodelled), "unmodelled"))
-            if self._progress is not None and len(out) != self._paths_found:
-                self._paths_found = len(out)
-                self._progress(len(out), len(work))
+            except Exhausted as budget:
+                used_up = Stop(f"the budget of {budget} for exploring is used up", "budget")
+                out.append(_ended(path, "stuck", used_up.reason, used_up.kind))
+        self._found += len(out)
         return out
 
     def _next(self, work: list[tuple[PathState, int, object]]) -> tuple[PathState, int, object]:

@@ -8,12 +8,24 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 _OURS = str(Path(__file__).parent.parent)
+
+
+def place_in_property(error: BaseException) -> tuple[str, int, str] | None:
+    """File, line and function at which an error left a property, or a function that the property calls."""
+    found: tuple[str, int, str] | None = None
+    entry: TracebackType | None = error.__traceback__
+    while entry is not None:
+        code = entry.tb_frame.f_code
+        if not code.co_filename.startswith((_OURS, "<")):
+            found = code.co_filename, entry.tb_lineno, code.co_name
+        entry = entry.tb_next
+    return found
 
 
 @dataclass(slots=True)
@@ -34,23 +46,37 @@ def assert_lines(path: str) -> frozenset[int]:
     return frozenset(node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert))
 
 
+def _either(one: Any, other: Any, frame: FrameType, event: str, argument: Any) -> Any:
+    """Lets two trace functions see an event; gives what both want to see the frame's next ones with."""
+    one = one and one(frame, event, argument)
+    other = other and other(frame, event, argument)
+    if one is None or other is None:
+        return one or other
+    return partial(_either, one, other)
+
+
 @contextmanager
 def watch_asserts() -> Iterator[Noted]:
     """Watches the lines that a property and the functions it calls execute, until the first assert. The watch is
-    Python's own trace hook; a debugger's or a coverage tool's is put back as it was."""
+    Python's own trace hook; a debugger or a coverage tool that has it goes on seeing everything."""
     noted = Noted()
     before = sys.gettrace()
+    solver = sys.modules.get("z3")  # the largest of what properties run without knowing it
+    aside = (_OURS, "<", *([str(Path(str(solver.__file__)).parent)] if solver is not None else []))
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         name = frame.f_code.co_filename
-        if noted.reached or name.startswith((_OURS, "<")):
+        if noted.reached or name.startswith(aside):
             return None
         if event == "line" and frame.f_lineno in assert_lines(name):
             noted.reached = True
             return None
         return trace
 
-    sys.settrace(trace)
+    def both(frame: FrameType, event: str, argument: Any) -> Any:
+        return _either(trace, before, frame, event, argument)
+
+    sys.settrace(trace if before is None else both)
     try:
         yield noted
     finally:

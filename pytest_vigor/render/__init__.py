@@ -38,11 +38,17 @@ def failure(claim: str, verdict: Verdict, verbosity: int = 0) -> str:
     return "\n".join([*_heading(type(verdict).__name__.upper(), claim), "", *lines]).rstrip()
 
 
-def _heading(verdict: str, claim: str) -> list[str]:
+def citation(claim: str) -> tuple[str, str]:
+    """What a claim cites, "" if nothing, and what it says."""
     found = _CITED.fullmatch(claim)
+    return (found["cited"], found["claim"]) if found else ("", claim)
+
+
+def _heading(verdict: str, claim: str) -> list[str]:
+    cited, said = citation(claim)
     indent = " " * (len(verdict) + 2)
-    lines = paragraph(f"{verdict}: {found['claim'] if found else claim}", "", indent)
-    return [*lines, *paragraph(f"({found['cited']})", indent)] if found else lines
+    lines = paragraph(f"{verdict}: {said}", "", indent)
+    return [*lines, *paragraph(f"({cited})", indent)] if cited else lines
 
 
 def _vacuous(reason: str) -> list[str]:
