@@ -102,7 +102,7 @@ class Situation:
             "device_count": self.device_count,
             "state": state,
             "scalars": _hex_values(self.scalars),
-            "steps": [_step_to_json(step) for step in self.steps],
+            "steps": [step_to_json(step) for step in self.steps],
         }
 
     @classmethod
@@ -121,7 +121,7 @@ class Situation:
             contracts=tuple(data["contracts"]),
             config=bytes.fromhex(data["config"]),
             device_count=data["device_count"],
-            steps=tuple(_step_from_json(step) for step in data["steps"]),
+            steps=tuple(step_from_json(step) for step in data["steps"]),
             members=tuple(
                 Member(each["name"], each["kind"], each["offset"], tuple((a, b) for a, b in each["padding"]))
                 for each in data["members"]
@@ -133,13 +133,15 @@ class Situation:
         )
 
 
-def _step_to_json(step: Step) -> dict[str, Any]:
+def step_to_json(step: Step) -> dict[str, Any]:
+    """A step as a plain dict."""
     if step.entry == PROCESS:
         return {"entry": PROCESS, "device": step.device, "now": step.now, "packet": step.packet.hex()}
     return {"entry": step.entry, "argument": None if step.argument is None else step.argument.hex()}
 
 
-def _step_from_json(data: dict[str, Any]) -> Step:
+def step_from_json(data: Mapping[str, Any]) -> Step:
+    """The inverse of step_to_json."""
     if data["entry"] == PROCESS:
         return Step(PROCESS, data["device"], bytes.fromhex(data["packet"]), data["now"])
     argument = data["argument"]
