@@ -10,14 +10,17 @@ import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from pytest_vigor.build import libvig_root
 from pytest_vigor.contract import TRUTH, Borrowed, Contracts, Key, Loan, Out
 from pytest_vigor.counterexample import Obligation, Place, Signature
-from pytest_vigor.judge import Model
 from pytest_vigor.layout import IMAGE_BASE
 from pytest_vigor.lines import Line, Lines, source
 from pytest_vigor.trace import Run
+
+if TYPE_CHECKING:
+    from pytest_vigor.judge import Model
 
 _OURS = str(Path(__file__).parent)
 _PUNCTUATION = frozenset("{}();, ")

@@ -114,8 +114,8 @@ def replay(
     shown = ran[0]
     if ran[-1] and shown[-1].ending == RETURNED != ran[-1][-1].ending:
         shown = ran[-1]
-    difference = _difference(situation, ran[: len(fillers)], fillers)
-    return Run(shown[0], shown[1:], bool(difference), difference, binary.digest)
+    found = difference(situation, ran[: len(fillers)], fillers)
+    return Run(shown[0], shown[1:], bool(found), found, binary.digest)
 
 
 def image_of(binary: Binary) -> Image:
@@ -150,7 +150,8 @@ def _of_variant(events: Sequence[dict[str, Any]], number: int) -> list[dict[str,
 # ---- what depends on uninitialised memory
 
 
-def _difference(situation: Situation, ran: Sequence[tuple[StepResult, ...]], fillers: Sequence[int]) -> str:
+def difference(situation: Situation, ran: Sequence[tuple[StepResult, ...]], fillers: Sequence[int]) -> str:
+    """What differs between runs that differ only in what uninitialised memory holds, its fillers; empty if nothing."""
     holes = {member.name: member.padding for member in situation.members}
     first = [_observable(result, holes) for result in ran[0]]
     for filler, others in zip(fillers[1:], ran[1:], strict=True):

@@ -7,7 +7,7 @@ are written "0x...", and bytes as plain hexadecimal digits.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from pytest_vigor.errors import LayoutError
@@ -78,6 +78,10 @@ class Situation:
     state: Mapping[str, Entries] | None = None
     scalars: Mapping[str, int] = field(default_factory=dict)
     binary_digest: str = ""
+
+    def at(self, config: bytes, device_count: int, steps: tuple[Step, ...]) -> Situation:
+        """The same NF, from the state that nf_init leaves, in another situation."""
+        return replace(self, config=config, device_count=device_count, steps=steps, state=None, scalars={})
 
     def to_json(self) -> dict[str, Any]:
         """The situation as plain dicts and lists."""

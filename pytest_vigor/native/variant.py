@@ -7,7 +7,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from pytest_vigor.contract import Contracts
 from pytest_vigor.native.guarded import Block
@@ -18,7 +18,8 @@ from pytest_vigor.native.structures import Library, Structure, Unfit, state_of
 from pytest_vigor.trace import INIT, PROCESS, ObjectState, Situation, Step, state_to_json, step_from_json
 
 REFUSED, VIOLATED, MISMATCH = "refused", "violated", "mismatch"
-Noted, Printed = Callable[[], list[int]], Callable[[], str]
+Noted: TypeAlias = Callable[[], list[int]]
+Printed: TypeAlias = Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
