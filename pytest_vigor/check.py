@@ -19,6 +19,7 @@ from pytest_vigor.invariant import Prover, candidates
 from pytest_vigor.judge import FAILURES, Duty, Model, Subject, judge, obligations
 from pytest_vigor.layout import IMAGE_BASE
 from pytest_vigor.minimise import concretise, same_choices
+from pytest_vigor.network_function import NetworkFunction
 from pytest_vigor.plain import broken, plain_step
 from pytest_vigor.property.steps import Beyond, Discarded, Step
 from pytest_vigor.replay import replay, situation
@@ -30,15 +31,6 @@ from pytest_vigor.work import Exhausted, Work
 
 ATTEMPTS = 4
 NATIVE_CPU_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkFunction:
-    """What a property is about: a shared object and the header that describes it."""
-
-    name: str
-    binary: Path
-    header: Path
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from pytest_vigor.headers import Header
@@ -42,13 +43,21 @@ class Signature:
     truth: bool = False
 
 
+class Reach(Enum):
+    """Whether packets lead to the state that a counterexample starts from."""
+
+    UNKNOWN = "unknown"  #: nobody has looked
+    FOUND = "found"  #: its steps are all of them, from the state that nf_init leaves
+    NOT_FOUND = "not found"  #: not within the budget
+
+
 @dataclass(frozen=True, slots=True)
 class Counterexample:
     """``confirmed`` is whether the native binary, run from that situation, breaks the claim too; ``message`` is how:
     the failed assert with its plain values, or what became of the process.
 
     ``location`` is the failed assert, ``lines`` the C lines that the path went through, ``fault`` the C line at which
-    the native process was stopped.
+    the native process was stopped. ``number`` is the step that the claim is about: those before it lead to its state.
     """
 
     header: Header
@@ -62,6 +71,9 @@ class Counterexample:
     lines: tuple[Place, ...] = ()
     fault: Place | None = None
     signatures: Mapping[str, Signature] = field(default_factory=dict)
+    number: int = 0
+    reach: Reach = Reach.UNKNOWN
+    any_fields: tuple[str, ...] = ()  #: fields of the packet of that step that may have other values as well
 
     def to_json(self) -> dict[str, Any]:
         """The counterexample as plain dicts and lists."""
@@ -84,6 +96,9 @@ class Counterexample:
                 name: {"keys": dict(each.keys), "records": dict(each.records), "truth": each.truth}
                 for name, each in self.signatures.items()
             },
+            "number": self.number,
+            "reach": self.reach.value,
+            "any_fields": list(self.any_fields),
         }  # fmt: skip
 
     @classmethod
@@ -102,6 +117,9 @@ class Counterexample:
             lines=tuple(Place(**each) for each in data["lines"]),
             fault=_place(data["fault"]),
             signatures={name: Signature(**each) for name, each in data["signatures"].items()},
+            number=data.get("number", 0),
+            reach=Reach(data.get("reach", Reach.UNKNOWN.value)),
+            any_fields=tuple(data.get("any_fields", ())),
         )
 
 

@@ -46,3 +46,7 @@ class ConfigurationError(VigorError):
 
 class RunError(VigorError):
     """A network function that could not be started, or that did not end as it was told to."""
+
+
+class CaptureError(VigorError):
+    """A file of packets, or a saved trace, that cannot be used."""

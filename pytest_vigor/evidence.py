@@ -9,15 +9,19 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_vigor.build import libvig_root
 from pytest_vigor.contract import TRUTH, Borrowed, Contracts, Key, Loan, Out
 from pytest_vigor.counterexample import Obligation, Place, Signature
-from pytest_vigor.judge import Model
 from pytest_vigor.layout import IMAGE_BASE
 from pytest_vigor.lines import Line, Lines, source
 from pytest_vigor.property.asserts import place_in_property
 from pytest_vigor.trace import Run
+
+if TYPE_CHECKING:
+    from pytest_vigor.judge import Model
+
 
 _PUNCTUATION = frozenset("{}();, ")
 _DECLARES = re.compile(r"(?!return\b|goto\b)\w+(\s+\**\w+)+(\[\w*\])?;")  # without a value: nothing happens there

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,17 @@ from pytest_vigor.property.packets import Packet
 from pytest_vigor.property.steps import FLOOD, Beyond, Sent, State, Step
 from pytest_vigor.symbols import config_record, view
 from pytest_vigor.term import Bool
-from pytest_vigor.trace import RETURNED, Run, Situation, StepResult
+from pytest_vigor.trace import (
+    CRASHED,
+    HUNG,
+    PROCESS,
+    RETURNED,
+    VIOLATED,
+    Run,
+    Situation,
+    Step as Given,
+    StepResult,
+)
 
 
 class PlainRun:
@@ -54,15 +64,39 @@ def plain_states(held: Mapping[str, Any], libvig: Path) -> dict[str, Any]:
     return out
 
 
-def plain_step(header: Header, situation: Situation, run: Run, number: int = 0) -> Step:
-    """The step of a native run with this number, as a property sees it."""
-    given, result = situation.steps[number], run.steps[number]
+def plain_step(
+    header: Header, situation: Situation, run: Run, number: int = 0, asked: list[str] | None = None
+) -> Step:
+    """The step of a native run with this number, as a property sees it. ``asked`` takes note of the obligations that
+    the property asks about and that are broken."""
+
+    def respected(kind: str) -> bool:
+        if kind == "initialised":
+            fine = not run.differs_with_stack
+        else:
+            fine = kind not in broken_kinds(run.steps[number], situation.device_count)
+        if not fine and asked is not None:
+            asked.append(kind)
+        return fine
+
+    def following(device: Any, next_packet: Packet, now: Any) -> Step:
+        if number + 1 >= len(run.steps):
+            raise Beyond("the native run has no further step")
+        return plain_step(header, situation, run, number + 1, asked)
+
+    return step_of(header, situation, situation.steps[number], run.steps[number], respected, following)
+
+
+def step_of(
+    header: Header, situation: Situation, given: Given, result: StepResult, respected: Callable[[str], bool],
+    following: Callable[[Any, Any, Any], Step],
+) -> Step:  # fmt: skip
+    """The step that a native call was, as a property sees it; the situation tells the configuration."""
     plain, libvig = PlainRun(), Path(situation.libvig)
-    packet = Packet(plain, Plain(), Frame(b.PACKET, content=given.packet), len(given.packet))
+    packet = plain_packet(given.packet)
 
     def outcome() -> tuple[State, Sent, bool]:
-        after = result.packet_after if result.packet_after is not None else given.packet
-        out = Packet(plain, Plain(), Frame(b.PACKET, content=after), len(after))
+        out = plain_packet(result.packet_after if result.packet_after is not None else given.packet)
         new = view(header, plain, plain_states(result.new or {}, libvig), result.scalars_new or {})
         if result.value == b.NF_DROP:
             return new, Sent(), False
@@ -70,18 +104,18 @@ def plain_step(header: Header, situation: Situation, run: Run, number: int = 0) 
             return new, Sent([(FLOOD, out)]), True
         return new, Sent([(result.value, out)]), False
 
-    def following(device: Any, next_packet: Packet, now: Any) -> Step:
-        if number + 1 >= len(run.steps):
-            raise Beyond("the native run has no further step")
-        return plain_step(header, situation, run, number + 1)
-
     return Step(
         plain, config=config_record(header, plain, int.from_bytes(situation.config, "little")),
         device_count=situation.device_count, device=given.device, packet=packet, now=given.now,
         old=view(header, plain, plain_states(result.old or {}, libvig), result.scalars_old or {}),
         outcome=outcome if result.ending == RETURNED else None, reason=result.detail or result.ending,
-        respected=lambda kind: not broken(result, run, situation.device_count), following=following,
+        respected=respected, following=following,
     )  # fmt: skip
+
+
+def plain_packet(content: bytes) -> Packet:
+    """A packet with these bytes."""
+    return Packet(PlainRun(), Plain(), Frame(b.PACKET, content=content), len(content))
 
 
 def broken(result: StepResult, run: Run, device_count: int) -> str:
@@ -90,6 +124,29 @@ def broken(result: StepResult, run: Run, device_count: int) -> str:
         return run.difference
     if result.ending != RETURNED:
         return f"{result.ending}: {result.detail}" if result.detail else result.ending
-    if result.entry == "nf_process" and result.value is not None and not -2 <= result.value < device_count:
+    if "result" in broken_kinds(result, device_count):
         return f"nf_process returned {result.value}, with {device_count} devices"
     return ""
+
+
+def broken_kinds(result: StepResult, device_count: int) -> frozenset[str]:
+    """The obligations that one native call broke for all to see, by kind."""
+    match result.ending:
+        case ending if ending == RETURNED:
+            value = result.value if result.entry == PROCESS else None
+            return frozenset() if value is None or b.NF_FLOOD <= value < device_count else frozenset({"result"})
+        case ending if ending == HUNG:
+            return frozenset({"termination"})
+        case ending if ending == VIOLATED:
+            return frozenset({"contract"})
+        case ending if ending == CRASHED:
+            fault = result.fault
+            found = {_BROKEN_BY.get("" if fault is None else fault.signal, "crash")}
+            if fault is not None and fault.code_offset is None and result.function is None and fault.signal in _WILD:
+                found.add("jump")  # it was not running its own code any more, nor any that it had called
+            return frozenset(found)
+    return frozenset()
+
+
+_BROKEN_BY = {"SIGSEGV": "memory", "SIGBUS": "memory", "SIGFPE": "division"}
+_WILD = ("SIGSEGV", "SIGBUS", "SIGILL")

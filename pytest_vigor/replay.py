@@ -7,12 +7,8 @@ initialised, and with a guard page behind the packet or before it.
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import shlex
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +16,11 @@ from pytest_vigor.binary import Binary, load
 from pytest_vigor.errors import BinaryError
 from pytest_vigor.headers import Header
 from pytest_vigor.layout import IMAGE_BASE, padding, scalars
+from pytest_vigor.native.client import Choices, Image, Lost, Native
 from pytest_vigor.native.events import results
 from pytest_vigor.trace import (
+    BROKEN,
     CRASHED,
-    HUNG,
     INIT,
     REFUSED,
     RETURNED,
@@ -41,8 +38,6 @@ from pytest_vigor.trace import (
 FILLERS = (0xA5, 0x00, 0xFF)
 WATCH_UP_TO = 4096
 MEMORY_BYTES = 4 << 30
-
-_PACKAGE = Path(__file__).resolve().parent
 
 
 def situation(
@@ -109,58 +104,43 @@ def replay(
         binary = load(Path(situation.binary), required=())
     except BinaryError as error:
         return Run(StepResult(INIT, REFUSED, str(error)))
-    variants = [{"filler": filler, "guard_after": True, "watch_up_to": watch_up_to} for filler in fillers]
-    variants.append({"filler": fillers[0], "guard_after": False, "watch_up_to": 0})
-    # Ours to take as well: reading the state, and the monitors.
-    backstop_seconds = 60 + 20 * cpu_seconds * (1 + len(situation.steps))
-    job = {
-        "situation": situation.to_json(),
-        "relocations": [[each.offset, each.symbol] for each in binary.relocations if each.addend == 0],
-        "variants": variants,
-        "cpu_seconds": cpu_seconds,
-        "backstop_seconds": backstop_seconds,
-        "memory_bytes": memory_bytes,
-    }
-    lines, failure = _child(job, backstop_seconds * len(variants))
-    image_bytes = max(segment.end for segment in binary.segments) - IMAGE_BASE
-    ran = [results(_of_variant(lines, number), image_bytes) for number in range(len(variants))]
+    variants = [Choices(filler, watch_up_to=watch_up_to) for filler in fillers]
+    variants.append(Choices(fillers[0], guard_after=False))
+    image = image_of(binary)
+    lines, failure = _run(situation, image, variants, cpu_seconds, memory_bytes)
+    ran = [results(_of_variant(lines, number), image.size_bytes) for number in range(len(variants))]
     if not ran[0]:
         return Run(StepResult(INIT, *failure), binary_digest=binary.digest)
     shown = ran[0]
     if ran[-1] and shown[-1].ending == RETURNED != ran[-1][-1].ending:
         shown = ran[-1]
-    difference = _difference(situation, ran[: len(fillers)], fillers)
-    return Run(shown[0], shown[1:], bool(difference), difference, binary.digest)
+    found = difference(situation, ran[: len(fillers)], fillers)
+    return Run(shown[0], shown[1:], bool(found), found, binary.digest)
 
 
-def _child(job: dict[str, Any], timeout_seconds: float) -> tuple[list[dict[str, Any]], tuple[str, str]]:
+def image_of(binary: Binary) -> Image:
+    """What running a binary takes."""
+    slots = tuple((each.offset, each.symbol) for each in binary.relocations if each.addend == 0)
+    return Image(slots, max(segment.end for segment in binary.segments) - IMAGE_BASE)
+
+
+def _run(
+    situation: Situation, image: Image, variants: Sequence[Choices], cpu_seconds: float, memory_bytes: int
+) -> tuple[list[dict[str, Any]], tuple[str, str]]:
     """The events of a child process, and what to say if there are none."""
-    paths = [str(_PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "pytest_vigor.native.child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-    ) as process:
-        try:
-            out, printed = process.communicate(json.dumps(job).encode(), timeout_seconds)
-            failure = CRASHED, f"the replaying process ended with {process.returncode}\n{printed.decode()[-2000:]}"
-        except subprocess.TimeoutExpired:
-            process.kill()
-            out, _ = process.communicate()
-            failure = HUNG, f"the replaying process did not end in {timeout_seconds:.0f} seconds"
-    return list(_parsed(out)), failure
-
-
-def _parsed(out: bytes) -> Iterator[dict[str, Any]]:
-    for line in out.splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            # Empty, or cut off by the process's end.
-            continue
-        yield event
+    native, events = Native(memory_bytes), []
+    failure = CRASHED, "nothing ran"
+    try:
+        seconds = native.job(situation, image, variants, cpu_seconds)
+        for event in native.events(seconds):
+            events.append(event)
+            if event["event"] == BROKEN:
+                failure = BROKEN, event["detail"]
+    except Lost as lost:
+        failure = lost.ending, lost.detail
+    finally:
+        native.stop()
+    return events, failure
 
 
 def _of_variant(events: Sequence[dict[str, Any]], number: int) -> list[dict[str, Any]]:
@@ -170,7 +150,8 @@ def _of_variant(events: Sequence[dict[str, Any]], number: int) -> list[dict[str,
 # ---- what depends on uninitialised memory
 
 
-def _difference(situation: Situation, ran: Sequence[tuple[StepResult, ...]], fillers: Sequence[int]) -> str:
+def difference(situation: Situation, ran: Sequence[tuple[StepResult, ...]], fillers: Sequence[int]) -> str:
+    """What differs between runs that differ only in what uninitialised memory holds, its fillers; empty if nothing."""
     holes = {member.name: member.padding for member in situation.members}
     first = [_observable(result, holes) for result in ran[0]]
     for filler, others in zip(fillers[1:], ran[1:], strict=True):

@@ -7,7 +7,7 @@ are written "0x...", and bytes as plain hexadecimal digits.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from pytest_vigor.errors import LayoutError
@@ -79,6 +79,10 @@ class Situation:
     scalars: Mapping[str, int] = field(default_factory=dict)
     binary_digest: str = ""
 
+    def at(self, config: bytes, device_count: int, steps: tuple[Step, ...]) -> Situation:
+        """The same NF, from the state that nf_init leaves, in another situation."""
+        return replace(self, config=config, device_count=device_count, steps=steps, state=None, scalars={})
+
     def to_json(self) -> dict[str, Any]:
         """The situation as plain dicts and lists."""
         kinds = {member.name: member.kind for member in self.members}
@@ -102,7 +106,7 @@ class Situation:
             "device_count": self.device_count,
             "state": state,
             "scalars": _hex_values(self.scalars),
-            "steps": [_step_to_json(step) for step in self.steps],
+            "steps": [step_to_json(step) for step in self.steps],
         }
 
     @classmethod
@@ -121,7 +125,7 @@ class Situation:
             contracts=tuple(data["contracts"]),
             config=bytes.fromhex(data["config"]),
             device_count=data["device_count"],
-            steps=tuple(_step_from_json(step) for step in data["steps"]),
+            steps=tuple(step_from_json(step) for step in data["steps"]),
             members=tuple(
                 Member(each["name"], each["kind"], each["offset"], tuple((a, b) for a, b in each["padding"]))
                 for each in data["members"]
@@ -133,13 +137,15 @@ class Situation:
         )
 
 
-def _step_to_json(step: Step) -> dict[str, Any]:
+def step_to_json(step: Step) -> dict[str, Any]:
+    """A step as a plain dict."""
     if step.entry == PROCESS:
         return {"entry": PROCESS, "device": step.device, "now": step.now, "packet": step.packet.hex()}
     return {"entry": step.entry, "argument": None if step.argument is None else step.argument.hex()}
 
 
-def _step_from_json(data: dict[str, Any]) -> Step:
+def step_from_json(data: Mapping[str, Any]) -> Step:
+    """The inverse of step_to_json."""
     if data["entry"] == PROCESS:
         return Step(PROCESS, data["device"], bytes.fromhex(data["packet"]), data["now"])
     argument = data["argument"]

@@ -1,4 +1,4 @@
-"""What can be said about a property: Proved, Refuted, Vacuous, or Unknown with its reason."""
+"""What can be said about a property: Proved, Refuted, Vacuous, Unknown with a reason; or only Fuzzed or Replayed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,22 @@ class Proved:
 
     paths: int  #: over which it was judged
     assumptions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fuzzed:
+    """No example of those that were tried fails, which proves nothing. ``reached`` counts those that got to an
+    assert."""
+
+    examples: int
+    reached: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """On the packets that were replayed, the claim holds."""
+
+    steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +55,4 @@ class Unknown:
     where: int = 0
 
 
-Verdict = Proved | Refuted | Vacuous | Unknown
+Verdict = Proved | Fuzzed | Replayed | Refuted | Vacuous | Unknown

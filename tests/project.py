@@ -17,7 +17,8 @@ import pytest
 from pytest_vigor.build import FLAGS, build_nf
 
 # Runs of pytest inside this process put sys.modules back as it was, and extension modules cannot be loaded twice.
-for module in ("archinfo", "pyvex", "z3", "pytest_vigor.check", "pytest_vigor.explore.explorer", "pytest_vigor.lines"):
+MODULES = ("check", "explore.explorer", "lines", "trial", "failures", "capture")
+for module in ("archinfo", "pyvex", "z3", *(f"pytest_vigor.{name}" for name in MODULES)):
     import_module(module)
 
 GATE_HEADER = """
@@ -74,6 +75,14 @@ class Ran:
     def said(self, name: str) -> str:
         """What is shown of a test, on one line however it was wrapped."""
         return " ".join(self.texts[name].split())
+
+
+ALWAYS_THE_SAME = """
+    from hypothesis import settings
+
+    settings.register_profile("same", derandomize=True, database=None)
+    settings.load_profile("same")
+"""
 
 
 class Project:

@@ -15,11 +15,12 @@ FLOORS = """
 7  command
 7  report
 6  launch
-6  check
+6  check trial failures
 6  store render evidence
 5  minimise
-5  judge
-4  invariant replay fuzz
+5  judge capture
+4  fuzz
+4  invariant replay
 4  explore plain
 4  native
 3  symbols
@@ -31,7 +32,7 @@ FLOORS = """
 1  integers
 1  known
 1  build binary headers lines record
-0  assumption compiler frame hooks number packet trace verdict
+0  network_function assumption compiler frame hooks number packet trace verdict
 0  notation
 0  layout term
 0  errors interrupt work

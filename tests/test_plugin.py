@@ -215,31 +215,12 @@ def test_other_fixtures_and_parameters_reach_a_property(project: Project) -> Non
 # ---- switching it on and off
 
 
-def test_plain_pytest_skips_properties_and_names_the_option(project: Project) -> None:
-    project.properties("""
-        def test_one(step):
-            assert step.dropped
-
-        def test_two(step):
-            assert step.dropped
-
-        def test_ordinary():
-            assert True
-    """)
-    ran = project.run()
-    assert ran.outcomes == {"test_one": "skipped", "test_two": "skipped", "test_ordinary": "passed"}
-    assert ran.said("test_one") == ran.said("test_two")
-    assert "pytest with --vigor" in ran.said("test_one")
-    assert ran.status == 0
-    assert not (project.path / "nfs").exists()
-
-
-@pytest.mark.parametrize(("arguments", "outcome"), [((), "passed"), (("--no-vigor",), "skipped")])
-def test_the_ini_option_makes_proving_the_default(project: Project, arguments: tuple[str, ...], outcome: str) -> None:
+@pytest.mark.parametrize(("arguments", "verdict"), [((), "Proved"), (("--no-vigor",), "Fuzzed")])
+def test_the_ini_option_makes_proving_the_default(project: Project, arguments: tuple[str, ...], verdict: str) -> None:
     project.nf()
     project.properties("def test_one(step):\n    assert step.dropped or step.packet.length >= 14\n")
     project.pytester.makeini("[pytest]\nvigor = true\naddopts = -p no:hypothesispytest")
-    assert project.run(*arguments).outcomes == {"test_one": outcome}
+    assert project.run(*arguments).verdict("test_one") == verdict
 
 
 def test_an_ordinary_test_is_left_alone(project: Project) -> None:

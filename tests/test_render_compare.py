@@ -10,11 +10,10 @@ from pytest_vigor.ghost.index_pool import IndexPool
 from pytest_vigor.ghost.map import Map
 from pytest_vigor.ghost.vector import Vector
 from pytest_vigor.layout import Bytes, Field, Integer, Struct
-from pytest_vigor.plain import PlainRun
+from pytest_vigor.plain import PlainRun, plain_packet as plain
 from pytest_vigor.property.packets import Packet
 from pytest_vigor.property.steps import FLOOD, Sent, State
 from pytest_vigor.render.compare import explain
-from pytest_vigor.render.packets import plain
 
 MAC = Struct("net_mac", 6, (Field("bytes", 0, Bytes(6)),))
 PORT = Struct("port", 2, (Field("device", 0, Integer(2)),))

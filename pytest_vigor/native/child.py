@@ -1,9 +1,12 @@
-"""The program of the process in which NFs run: `python -m pytest_vigor.native.child`, a job on standard input."""
+"""The program of the process in which NFs run: `python -m pytest_vigor.native.child`, jobs on standard input.
+
+A job is a situation and the variants in which it is to be run, one line of JSON. One that is `attended` has commands
+follow, which the running variant takes from the same place: see `variant`.
+"""
 
 from __future__ import annotations
 
 import ctypes
-import json
 import mmap
 import os
 import select
@@ -16,19 +19,32 @@ from typing import Any
 
 from pytest_vigor.contract import Contracts, collect, module_at
 from pytest_vigor.native.machine import die_with_parent
-from pytest_vigor.native.process import ENDED_HUNG, Channel, limit, silence
+from pytest_vigor.native.process import ENDED_HUNG, Channel, Commands, limit, noted, silence, tail
 from pytest_vigor.native.variant import Options, Variant
 from pytest_vigor.trace import Situation
 
+SERVER = -1  #: in place of a variant's number
+
 
 def main() -> int:
-    """Runs the job's variants one after the other; later ones only where an earlier one leaves something to learn."""
-    job = json.load(sys.stdin)
-    situation = Situation.from_json(job["situation"])
+    """Runs jobs until there are no more."""
+    commands = Commands(os.dup(0))
     out = silence()
-    contracts = collect(module_at(Path(path)) for path in situation.contracts)
     # Shared with the variants, which note in it where they were stopped.
     notes = mmap.mmap(-1, 32)
+    for job in commands:
+        try:
+            _run(job, commands, out, notes)
+        except Exception:
+            Channel(out, SERVER).send("broken", detail=traceback.format_exc())
+        Channel(out, SERVER).send("finished")
+    return 0
+
+
+def _run(job: dict[str, Any], commands: Commands, out: int, notes: mmap.mmap) -> None:
+    """Runs a job's variants one after the other; later ones only where an earlier one leaves something to learn."""
+    situation = Situation.from_json(job["situation"])
+    contracts = collect(module_at(Path(path)) for path in situation.contracts)
     first_status = 0
     for number, variant in enumerate(job["variants"]):
         if not _is_worthwhile(variant, first_status):
@@ -36,13 +52,11 @@ def main() -> int:
         notes[:] = bytes(32)
         printed = os.memfd_create("printed")
         channel = Channel(out, number)
-        status = _fork(job, situation, contracts, variant, notes, printed, channel)
-        noted = [int.from_bytes(notes[i : i + 8], "little") for i in range(0, 32, 8)]
-        channel.send("ended", status=status, noted=noted, printed=_tail(printed))
+        status = _fork(job, situation, contracts, variant, notes, printed, channel, commands)
+        channel.send("ended", status=status, noted=noted(notes), printed=tail(printed))
         os.close(printed)
         if number == 0:
             first_status = status
-    return 0
 
 
 def _is_worthwhile(variant: dict[str, Any], first_status: int) -> bool:
@@ -53,14 +67,9 @@ def _is_worthwhile(variant: dict[str, Any], first_status: int) -> bool:
     return first_status == 0 or bool(variant["guard_after"])
 
 
-def _tail(descriptor: int, size_bytes: int = 2000) -> str:
-    os.lseek(descriptor, max(0, os.lseek(descriptor, 0, os.SEEK_END) - size_bytes), os.SEEK_SET)
-    return os.read(descriptor, size_bytes).decode(errors="replace").strip()
-
-
 def _fork(
     job: dict[str, Any], situation: Situation, contracts: Contracts, variant: dict[str, Any], notes: mmap.mmap,
-    printed: int, channel: Channel,
+    printed: int, channel: Channel, commands: Commands,
 ) -> int:  # fmt: skip
     alive, held_by_variant = os.pipe()
     process = os.fork()
@@ -74,7 +83,10 @@ def _fork(
             options = Options(
                 variant["filler"], variant["guard_after"], variant["watch_up_to"], job["cpu_seconds"], slot
             )
-            Variant(situation, contracts, [(a, b) for a, b in job["relocations"]], options, channel).run()
+            running = Variant(situation, contracts, [(a, b) for a, b in job["relocations"]], options, channel)
+            running.run()
+            if job["attended"]:
+                running.attend(commands, lambda: noted(notes), lambda: tail(printed))
         except BaseException:
             channel.stop("broken", detail=traceback.format_exc())
         # Without clean-up, which could meet what the NF has left behind.

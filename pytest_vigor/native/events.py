@@ -54,24 +54,43 @@ class _Open:
         return StepResult(**{"ending": CRASHED, **self.fields}, calls=calls)
 
 
-def results(events: Iterable[Mapping[str, Any]], image_bytes: int) -> tuple[StepResult, ...]:
-    """What the calls of the NF did, that of nf_init first, by the events of one variant."""
-    steps: list[_Open] = []
-    image_start = 0
-    for event in events:
+class Transcript:
+    """What the calls of the NF did, by the events of one variant as they come in."""
+
+    def __init__(self, image_bytes: int, image_start: int = 0) -> None:
+        self._image_bytes, self.image_start = image_bytes, image_start
+        self._steps: list[_Open] = []
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """Takes note of an event."""
         name = event["event"]
         if name == "loaded":
-            image_start = event["image_start"]
+            self.image_start = event["image_start"]
         elif name == "step":
             fields = {"entry": event["entry"], "old": _state(event), "scalars_old": _numbers(event)}
-            steps.append(_Open(fields))
-        elif not steps:
+            self._steps.append(_Open(fields))
+        elif not self._steps:
             # The NF could not even be loaded.
-            steps.append(_Open({"entry": INIT}))
-            _end(steps[-1], event, image_start, image_bytes)
+            self._steps.append(_Open({"entry": INIT}))
+            _end(self._steps[-1], event, self.image_start, self._image_bytes)
         else:
-            _add(steps[-1], event, image_start, image_bytes)
-    return tuple(step.close() for step in steps)
+            _add(self._steps[-1], event, self.image_start, self._image_bytes)
+
+    def last(self) -> StepResult:
+        """What the last call did that was begun."""
+        return self._steps[-1].close()
+
+    def results(self) -> tuple[StepResult, ...]:
+        """What all of them did, that of nf_init first."""
+        return tuple(step.close() for step in self._steps)
+
+
+def results(events: Iterable[Mapping[str, Any]], image_bytes: int) -> tuple[StepResult, ...]:
+    """What the calls of the NF did, that of nf_init first, by all events of one variant."""
+    transcript = Transcript(image_bytes)
+    for event in events:
+        transcript.add(event)
+    return transcript.results()
 
 
 def _state(event: Mapping[str, Any], name: str = "old") -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pytest_vigor.ghost.consistent_hash import Preference
 _INDEX_BYTES = 4
 
 
+@cache
 def preference(libvig: Path, key_bytes: int, backends: int, slots: int) -> Preference:
     """The choices of the table with these parameters. It is made when first asked, and stays until the process ends:
     libVig gives no memory back."""

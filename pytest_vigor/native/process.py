@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import resource
 import signal
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 #: Signals that a faulty NF gets, and the one that its time budget sends.
@@ -32,6 +34,22 @@ class Channel:
         """Sends an event and ends the process at once."""
         self.send(event, **fields)
         os._exit(ENDED_HUNG if event == "hung" else ENDED_EARLY)
+
+
+class Commands:
+    """Lines of JSON on a descriptor that forked processes take turns in reading: whoever writes them waits for the
+    answer to one before it sends the next, so that nobody takes what is meant for another."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        line = b""
+        while part := os.read(self._descriptor, 1 << 16):
+            line += part
+            if line.endswith(b"\n"):
+                yield json.loads(line)
+                line = b""
 
 
 class Timer:
@@ -71,6 +89,17 @@ def limit(memory_bytes: int, cpu_seconds: int) -> None:
         _, hard = resource.getrlimit(what)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (most, hard))
+
+
+def noted(notes: mmap.mmap) -> list[int]:
+    """The four numbers that the last fault left."""
+    return [int.from_bytes(notes[i : i + 8], "little") for i in range(0, 32, 8)]
+
+
+def tail(descriptor: int, size_bytes: int = 2000) -> str:
+    """The end of what was printed to a file."""
+    os.lseek(descriptor, max(0, os.lseek(descriptor, 0, os.SEEK_END) - size_bytes), os.SEEK_SET)
+    return os.read(descriptor, size_bytes).decode(errors="replace").strip()
 
 
 def silence() -> int:

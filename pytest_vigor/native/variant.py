@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from pytest_vigor.contract import Contracts
 from pytest_vigor.native.guarded import Block
-from pytest_vigor.native.machine import Code, image_start
+from pytest_vigor.native.machine import Code, die_with_parent, image_start
 from pytest_vigor.native.monitor import Monitor
 from pytest_vigor.native.process import FAULTS, Channel, Timer
 from pytest_vigor.native.structures import Library, Structure, Unfit, state_of
-from pytest_vigor.trace import INIT, PROCESS, ObjectState, Situation, Step, state_to_json
+from pytest_vigor.trace import INIT, PROCESS, ObjectState, Situation, Step, state_to_json, step_from_json
 
 REFUSED, VIOLATED, MISMATCH = "refused", "violated", "mismatch"
+Noted: TypeAlias = Callable[[], list[int]]
+Printed: TypeAlias = Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Variant:
         channel: Channel,
     ) -> None:  # fmt: skip
         self._situation, self._options, self._channel = situation, options, channel
+        self._now_held: dict[int, ObjectState] = {}
         self._code = Code(options.filler)
         self._timer = Timer(options.cpu_seconds)
         # A lazily bound function that is missing would end the process when it is first called.
@@ -56,9 +60,37 @@ class Variant:
         """Everything from nf_init to the last step."""
         self._initialise()
         self._restore()
-        held = self._held()
+        self._now_held = self._held()
         for step in self._situation.steps:
-            held = self._take(step, held)
+            self._now_held = self._take(step, self._now_held)
+
+    def attend(self, commands: Iterable[Mapping[str, Any]], noted: Noted, printed: Printed) -> None:
+        """Takes further steps as they are commanded: `{"step": ...}`, or `{"aside": [...]}` for steps that leave the
+        state as it was, since another process takes them. `{}` ends it."""
+        self._channel.send("ready")
+        for command in commands:
+            if "step" in command:
+                self._now_held = self._take(step_from_json(command["step"]), self._now_held)
+            elif "aside" in command:
+                status = self._aside([step_from_json(each) for each in command["aside"]])
+                self._channel.send("ended", status=status, noted=noted(), printed=printed())
+            else:
+                return
+            self._channel.send("ready")
+
+    def _aside(self, steps: Sequence[Step]) -> int:
+        process = os.fork()
+        if process == 0:
+            try:
+                die_with_parent()
+                held = self._now_held
+                for step in steps:
+                    held = self._take(step, held)
+            except BaseException:
+                self._channel.stop("broken", detail=traceback.format_exc())
+            os._exit(0)
+        _, status = os.waitpid(process, 0)
+        return os.waitstatus_to_exitcode(status)
 
     # ---- loading
 

@@ -80,6 +80,31 @@ def summary_line(name: str, records: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def fuzzed_lines(name: str, records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What fuzzing one network function came to."""
+    examples, reached = (sum(record[what] for record in records) for what in ("examples", "reached"))
+    refuted = sum(record["verdict"] == "Refuted" for record in records)
+    properties = "1 property" if len(records) == 1 else f"{len(records)} properties"
+    yield (
+        f"{name}: fuzzed: {examples:,} examples, {reached:,} reached an assert, {refuted} of {properties} refuted, "
+        f"{sum(record['seconds'] for record in records):.1f} s{_loud(records)}"
+    )
+    idle = [record["property"] for record in records if record["verdict"] == "Fuzzed" and not record["reached"]]
+    if idle:
+        yield from paragraph(f"passed, but no example got to an assert of: {', '.join(idle)}", "  ", "    ")
+
+
+def replayed_lines(name: str, records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What replaying on one network function came to."""
+    refuted = [record["property"] for record in records if record["verdict"] == "Refuted"]
+    first = records[0]
+    fine = "FIXED" if first["is_trace"] else "HOLDS"
+    said = f"{'STILL FAILS' if first['is_trace'] else 'FAILS'}: {', '.join(refuted)}" if refuted else fine
+    yield from paragraph(f"{first['replayed']} on {name}: {said}{_loud(records)}", "", "  ")
+    if any(record["rebuilt"] for record in records):
+        yield f"  it was saved for another build of {name}"
+
+
 def _loud(records: Sequence[Mapping[str, Any]]) -> str:
     count = sum(record["verdict"] == "Refuted" and not record.get("confirmed", True) for record in records)
     return f"\n  !! {count} NOT CONFIRMED by the native binary: see above" if count else ""

@@ -40,6 +40,14 @@ class Names:
         for leaf in leaves(found.record):
             yield (f".{leaf.path}" if leaf.path else ""), number(leaf, bits)
 
+    def argument(self, entry: str, content: bytes | None) -> str:
+        """What another entry point is called with."""
+        declared = next((each.argument for each in self.header.entries if each.name == entry), None)
+        if declared is None or content is None:
+            return ""
+        bits = int.from_bytes(content, "little")
+        return ", ".join(f"{leaf.path}={number(leaf, bits)}" for leaf in leaves(declared))
+
     def figure(self, path: str, bits: int) -> str:
         """A number in the state, by its path."""
         for leaf in () if self.header.state is None else scalars(self.header.state):

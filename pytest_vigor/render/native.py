@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_vigor.counterexample import Counterexample
+from pytest_vigor.counterexample import Counterexample, Reach
 from pytest_vigor.render.states import is_initial
 from pytest_vigor.render.text import paragraph
 from pytest_vigor.trace import (
@@ -48,6 +48,8 @@ def _confirmed(example: Counterexample) -> list[str]:
 
 def _ran(example: Counterexample) -> str:
     how = "from this state" if example.run.steps else "with this configuration"
+    if example.reach is Reach.FOUND and example.run.steps:
+        how = "from its start"
     return f"{Path(example.situation.binary).name}, run natively {how},"
 
 
@@ -129,6 +131,12 @@ def _block(example: Counterexample, result: StepResult) -> tuple[str, int]:
 def _reach(example: Counterexample) -> list[str]:
     if not example.run.steps:
         return []
-    if is_initial(example):
+    if is_initial(example) and not example.number:
         return ["The state before is the one that nf_init leaves."]
+    match example.reach:
+        case Reach.FOUND:
+            return ["The state before is one that these steps lead to."]
+        case Reach.NOT_FOUND:
+            text = "The state before fits every invariant, but no packets were found within the budget that lead to it."
+            return paragraph(text)
     return ["The state before fits every invariant; whether packets lead to it is not known."]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_vigor import behaviour as b
-from pytest_vigor.frame import Frame
-from pytest_vigor.ghost.facts import Plain
+from pytest_vigor.counterexample import Counterexample
 from pytest_vigor.notation import duration
 from pytest_vigor.packet import ETHER_BYTES, HEADERS, HeaderField, written
-from pytest_vigor.plain import PlainRun
+from pytest_vigor.plain import plain_packet
 from pytest_vigor.property.packets import Packet
-from pytest_vigor.render.text import Row, table
-from pytest_vigor.trace import Step, StepResult
+from pytest_vigor.render.names import Names
+from pytest_vigor.render.text import INDENT, Row, paragraph, table
+from pytest_vigor.trace import PROCESS, Step, StepResult
 
 ALWAYS = {
     "ether": {"dst", "src", "type"},
@@ -48,11 +48,6 @@ class Located:
         return range(self.offset_bits // 8, (self.offset_bits + self.field.size_bits + 7) // 8)
 
 
-def plain(content: bytes) -> Packet:
-    """A packet with these bytes."""
-    return Packet(PlainRun(), Plain(), Frame(b.PACKET, content=content), len(content))
-
-
 def located(packet: Packet) -> list[Located]:
     """The fields of the headers that a plain packet has, in order."""
     out = []
@@ -67,8 +62,8 @@ def located(packet: Packet) -> list[Located]:
 # ---- in and out
 
 
-def packets(step: Step, result: StepResult, device_count: int) -> list[str]:
-    """The packet received and what became of it."""
+def packets(step: Step, result: StepResult, device_count: int, any_fields: Sequence[str] = ()) -> list[str]:
+    """The packet received and what became of it; fields that may have any value are said to."""
     after = result.packet_after
     fate = _fate(step, result, device_count)
     sends = result.value is not None and result.value != b.NF_DROP and after is not None
@@ -77,10 +72,25 @@ def packets(step: Step, result: StepResult, device_count: int) -> list[str]:
         Row("device", str(step.device), fate if sends else None, marked=False),
         Row("now", duration(step.now)),
         Row("length", f"{len(step.packet)} bytes"),
-        *_fields(step.packet, after if changed else None),
+        *_free(_fields(step.packet, after if changed else None), any_fields),
     ]
     lines = table("Packet", ("received", "sent" if changed else "sent, unchanged"), rows)
     return lines if sends or not fate else [*lines[:-1], f"  {fate}", ""]
+
+
+def _free(rows: Iterable[Row], any_fields: Sequence[str]) -> Iterator[Row]:
+    """Those of the fields that matter, and the others in a line."""
+    free = []
+    for row in rows:
+        if row.label in any_fields and not row.changed:
+            free.append(row.label)
+        else:
+            yield row
+    for start in range(0, len(free), FEW_NAMES):
+        yield Row("any" if start == 0 else "", ", ".join(free[start : start + FEW_NAMES]))
+
+
+FEW_NAMES = 3
 
 
 def _fate(step: Step, result: StepResult, device_count: int) -> str:
@@ -123,10 +133,10 @@ CHANGED_TOO = "changed, too"
 
 def _common(before: bytes, after: bytes | None) -> list[Located]:
     """The headers of a packet that were changed are those that it had, unless it did not have them before."""
-    mine = located(plain(before))
+    mine = located(plain_packet(before))
     if after is None:
         return mine
-    return max(mine, located(plain(after)), key=len)
+    return max(mine, located(plain_packet(after)), key=len)
 
 
 def _bytes(content: bytes) -> str:
@@ -135,6 +145,39 @@ def _bytes(content: bytes) -> str:
     if len(content) <= FEW_BYTES:
         return content.hex(" ")
     return f"{len(content)} bytes: {content[:FEW_BYTES].hex(' ')} ..."
+
+
+# ---- what came before
+
+
+def before(example: Counterexample, steps: Sequence[tuple[Step, StepResult]]) -> Iterator[str]:
+    """Steps that led to a state, a line or two for each."""
+    names = Names(example.header)
+    for number, (step, result) in enumerate(steps, 1):
+        count = example.situation.device_count
+        if step.entry == PROCESS:
+            fate = _fate(step, result, count) or result.ending
+            sent = fate if fate.startswith("dropped") else f"sent to {fate}"
+            text = f"{number}. now {duration(step.now)}, device {step.device}: {_brief(step.packet)}; {sent}"
+        else:
+            value = "" if result.value is None else f" = {'true' if result.value else 'false'}"
+            text = f"{number}. {step.entry}({names.argument(step.entry, step.argument)}){value}"
+        yield from paragraph(text, INDENT, INDENT + "   ")
+
+
+def _brief(content: bytes) -> str:
+    """The ends of a packet, innermost last."""
+    fields = {field.name: written(field.field, field.value(content)) for field in located(plain_packet(content))}
+    parts = [f"{len(content)} bytes"]
+    if "ether.src" in fields:
+        parts.append(f"{fields['ether.src']} > {fields['ether.dst']}")
+    for name in ("tcp", "udp"):
+        if f"{name}.src_port" in fields:
+            ends = (f"{fields[f'ipv4.{end}']}:{fields[f'{name}.{end}_port']}" for end in ("src", "dst"))
+            return ", ".join([*parts, f"{name} {' > '.join(ends)}"])
+    if "ipv4.src" in fields:
+        parts.append(f"ipv4 {fields['ipv4.src']} > {fields['ipv4.dst']}")
+    return ", ".join(parts)
 
 
 # ---- differences
@@ -171,7 +214,7 @@ def differences(left: Packet, right: Packet) -> Iterator[tuple[str, str, str]]:
 
 def scapy(content: bytes) -> str:
     """The packet as an expression that scapy evaluates to the same bytes."""
-    packet = plain(content)
+    packet = plain_packet(content)
     if not packet.ether:
         return f'Raw(bytes.fromhex("{content.hex()}"))'
     fields = {field.name: written(field.field, field.value(content)) for field in located(packet)}

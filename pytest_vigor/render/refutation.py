@@ -9,7 +9,7 @@ from pytest_vigor.counterexample import Counterexample, Obligation, Place
 from pytest_vigor.render.calls import calls
 from pytest_vigor.render.names import leaves, number
 from pytest_vigor.render.native import replayed, what_happened
-from pytest_vigor.render.packets import hexdump, packets, scapy
+from pytest_vigor.render.packets import before, hexdump, packets, scapy
 from pytest_vigor.render.states import configuration, states
 from pytest_vigor.render.text import INDENT, WIDTH, Row, paragraph, section, table
 from pytest_vigor.trace import PROCESS, Step, StepResult
@@ -23,19 +23,21 @@ ENDS_WANTED = ("stays within it", "is intact")
 def refutation(example: Counterexample, verbosity: int = 0) -> list[str]:
     """The lines of the report, below its claim."""
     lines = [*_wrong(example), "", *configuration(example)]
-    steps = list(zip(example.situation.steps, example.run.steps, strict=False))
+    taken = list(zip(example.situation.steps, example.run.steps, strict=False))
+    lines += section("Steps that lead to the state before", before(example, taken[: example.number]))
+    steps = taken[example.number :]
     for number_, (step, result) in enumerate(steps):
         if len(steps) > 1:
             lines += [f"Step {number_ + 1} of {len(steps)} ".ljust(WIDTH, "-"), ""]
         lines += states(example, result, first=number_ == 0)
-        lines += _input(example, step, result)
+        lines += _input(example, step, result, example.any_fields if number_ == 0 else ())
         lines += calls(example, result)
     if not steps:
         lines += calls(example, example.run.init)
     lines += section("C lines on the way", _source(example.lines, verbosity))
     lines += replayed(example)
     if verbosity >= 2:
-        lines += _for_tools(steps)
+        lines += _for_tools(taken)
     while lines and not lines[-1]:
         lines.pop()
     return lines
@@ -85,9 +87,9 @@ def _quoted(mark: str, text: str) -> Iterator[str]:
 # ---- packets, lines
 
 
-def _input(example: Counterexample, step: Step, result: StepResult) -> list[str]:
+def _input(example: Counterexample, step: Step, result: StepResult, any_fields: Sequence[str]) -> list[str]:
     if step.entry == PROCESS:
-        return packets(step, result, example.situation.device_count)
+        return packets(step, result, example.situation.device_count, any_fields)
     declared = next((each.argument for each in example.header.entries if each.name == step.entry), None)
     if declared is None or step.argument is None:
         return [f"Call  {step.entry}()", ""]
