@@ -221,6 +221,36 @@ def test_rest_stays_as_it_is(step):
         assert packet == step.packet.with_(ether=ether, ipv4=ipv4, tcpudp={port: ...}, **transport)
 
 
+def test_ipv4_checksum_stays_right(step):
+    """RFC 3022 §4.1, RFC 1624 §3: if the IPv4 header checksum was right, that of what is sent is right."""
+    assume(not step.dropped)
+    assume(step.packet.ipv4.checksum_is_right)
+    assert step.sent[0][1].ipv4.checksum_is_right
+
+
+def test_tcp_checksum_stays_right(step):
+    """RFC 3022 §4.1, RFC 1624 §3: if the TCP checksum was right, that of what is sent is right."""
+    assume(not step.dropped and step.packet.tcp)
+    assume(step.packet.tcp.checksum_is_right)
+    assert step.sent[0][1].tcp.checksum_is_right
+
+
+def test_udp_checksum_stays_right(step):
+    """RFC 3022 §4.1, RFC 1624 §3, RFC 768: if there was a UDP checksum and it was right, that of what is sent is right;
+    one that comes out as 0 is sent as 0xFFFF."""
+    assume(not step.dropped and step.packet.udp)
+    assume(step.packet.udp.checksum != 0)
+    assume(step.packet.udp.checksum_is_right)
+    assert step.sent[0][1].udp.checksum_is_right
+
+
+def test_udp_without_checksum_stays_without(step):
+    """RFC 3022 §4.1, RFC 768: a UDP datagram that has no checksum gets none."""
+    assume(not step.dropped and step.packet.udp)
+    assume(step.packet.udp.checksum == 0)
+    assert step.sent[0][1].udp.checksum == 0
+
+
 def test_only_between_inside_and_outside(step):
     """RFC 3022 §2: what passes either comes from outside or goes there: neither back, nor from inside to inside."""
     for device, _ in step.sent:

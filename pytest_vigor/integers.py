@@ -20,7 +20,7 @@ from pytest_vigor.term import Bool, Term
 
 UNKNOWN = Known()  #: nothing but what terms tell of themselves
 PAIRS = 60  #: of applications of a function that are compared
-RESOURCES = 4_000_000  #: a few CPU seconds
+RESOURCES = 150_000  #: z3's rlimit: about a CPU second
 
 
 class _NoReading(Exception):
@@ -184,7 +184,7 @@ class Integers:
         args = condition.args
         match condition.op:
             case "eq":
-                return self.number(args[0]) == self.number(args[1])
+                return self._equal(condition.data, *args)
             case "ult":
                 return self.number(args[0]) < self.number(args[1])
             case "ule":
@@ -206,6 +206,13 @@ class Integers:
                 self._leaves.append(condition)
                 return z3.Bool(f"b{condition.uid}")
         raise _NoReading
+
+    def _equal(self, width: int, a: Any, b: Any) -> Any:
+        """That two values are equal: where both are sums, that their difference is zero, which may be known already."""
+        for difference in (t.sub(width, a, b), t.sub(width, b, a)):
+            if isinstance(difference, Term) and difference.uid in self._memo:
+                return self.number(difference) == 0
+        return self.number(a) == self.number(b)
 
     def _signed(self, value: Any, width: int) -> Any:
         """The value of a bit-vector term as two's complement."""
@@ -236,11 +243,11 @@ class Integers:
         return self._signed_memo[term.uid]
 
 
-def impossible(assumed: Iterable[Bool], asked: Iterable[Bool]) -> bool:
+def impossible(assumed: Iterable[Bool], asked: Iterable[Bool], resources: int = RESOURCES) -> bool:
     """Whether what is asked cannot be, for an arithmetic reason, where some conditions hold. False says nothing."""
     integers = Integers()
     solver = z3.SolverFor("LIA")
-    solver.set("rlimit", RESOURCES)
+    solver.set("rlimit", resources)
     leaves: dict[int, Term] = {}
     for condition in asked:
         tied = len(integers.ties)

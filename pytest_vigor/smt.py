@@ -24,6 +24,7 @@ from pytest_vigor.work import Work
 
 Rewriting = Callable[[Bool], Bool]
 PRODUCTS = frozenset({"mul", "udiv", "urem", "sdiv", "srem", "opaque"})
+SUMS_SHARE = 40  #: percent of the resources, for questions over the integers
 LATEST = 8  #: conditions that the question is likely about where nothing but these is asked
 PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
 EXAMPLES = (1, 1_000_000_000)  #: for factors that stand in the way of a model
@@ -350,7 +351,10 @@ class Solver:
         if isinstance(answer, Unsure):
             plain = [rewrite(each) for each in self._stack] if rewrite is not None else self._stack
             asked = [rewrite(each) for each in conditions] if rewrite is not None else list(conditions)
-            answer = Unsat() if impossible(plain, asked or plain[-LATEST:]) else self._afresh(conditions)
+            if impossible(plain, asked or plain[-LATEST:]):
+                answer = Unsat()
+            else:
+                answer = self._afresh(conditions, self.resources if exact else min(self.resources, PATIENCE))
         if exact and self.exact and not isinstance(answer, Unsat):
             answer = self._exactly(answer, conditions, rewrite)
         spent = process_time() - start
@@ -380,12 +384,12 @@ class Solver:
                 return Sat(model, translator)
         return Unsure(str(c.Z3_solver_get_reason_unknown(ctx, solver.solver)))
 
-    def _afresh(self, conditions: tuple[Bool, ...]) -> Answer:
+    def _afresh(self, conditions: tuple[Bool, ...], resources: int) -> Answer:
         """The answer of a solver that has seen nothing before, and so may look at everything at once."""
         ctx = self.translator.context
         steps = ("simplify", "propagate-values", "ackermannize_bv", "simplify", "smt")
         solver = z3.Then(*(z3.Tactic(step, ctx) for step in steps), ctx=ctx).solver()
-        solver.set("rlimit", self.resources)
+        solver.set("rlimit", resources)
         solver.set("ctrl_c", False)
         for each in (*self._stack, *conditions):
             c.Z3_solver_assert(solver.ctx.ref(), solver.solver, self.translator.simple(each))
@@ -401,16 +405,23 @@ class Solver:
             return answer
         everything = (*self._stack, *conditions)
         plain = [rewrite(each) for each in everything] if rewrite is not None else everything
-        if impossible(plain, [each for each in plain if translator.products(each)]):
-            return Unsat()
-        example = self._by_example(everything, answer)
-        if example is not None:
-            return example
+        asked = [each for each in plain if translator.products(each)]
         bits = Translator()
-        solver = _incremental(bits.context, self.resources)
-        for each in self._stack:
-            c.Z3_solver_assert(solver.ctx.ref(), solver.solver, bits(each))
-        return self._ask(solver, bits, conditions)
+        little = min(PATIENCE, self.resources)
+        found: Answer = Unsure("")
+        for resources in (little, self.resources):  # most questions are easy in one of these ways
+            if impossible(plain, asked, resources * SUMS_SHARE // 100):
+                return Unsat()
+            example = self._by_example(everything, answer) if resources == little else None
+            if example is not None:
+                return example
+            solver = _incremental(bits.context, resources)
+            for each in self._stack:
+                c.Z3_solver_assert(solver.ctx.ref(), solver.solver, bits(each))
+            found = self._ask(solver, bits, conditions)
+            if not isinstance(found, Unsure):
+                break
+        return found
 
     def _by_example(self, everything: tuple[Bool, ...], answer: Answer) -> Sat | None:
         """A model with some factors and divisors chosen beforehand: with these, products are sums."""

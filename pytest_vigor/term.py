@@ -301,6 +301,12 @@ def concat(parts: Sequence[Piece]) -> Value:
                     if lo >= w and extract(source, source.width, lo - 1, lo - w) is v:
                         out[-1] = before_width + w, extract(source, source.width, hi, lo - w)
                         continue
+                if type(before) is Term and type(v) is Term and before.op == v.op == "ite" and (
+                    before.args[0] is v.args[0] and any(_are_numbers(before, v, side) for side in (1, 2))
+                ):  # cut by extract()
+                    yes, no = (concat(((before_width, before.args[k]), (w, v.args[k]))) for k in (1, 2))
+                    out[-1] = before_width + w, ite(before_width + w, v.args[0], yes, no)
+                    continue
                 if type(before) is Term and type(v) is Term and before.op == "extract" and before.args[0] is (
                     v.args[0] if v.op == "extract" else v
                 ):
@@ -327,6 +333,10 @@ def concat(parts: Sequence[Piece]) -> Value:
         low, high = bounds(v)
         lo, hi = lo << w | low, hi << w | high
     return _make("concat", width, tuple(v for _, v in out), tuple(w for w, _ in out), lo, hi)
+
+
+def _are_numbers(a: Term, b: Term, side: int) -> bool:
+    return type(a.args[side]) is int and type(b.args[side]) is int
 
 
 def _raised(total: Term, width: int) -> Value:

@@ -22,6 +22,7 @@ from pytest_vigor.packet import (
     HeaderField,
     value_of,
 )
+from pytest_vigor.property.checksums import checksum_is_right
 from pytest_vigor.record import fitted
 from pytest_vigor.term import Bool, Value
 
@@ -69,18 +70,27 @@ class Header:
         """Where the header starts, in bytes from the start of the packet."""
         return number(self._packet.run, self._packet.start(self._name), OFFSET_BITS)
 
+    @property
+    def checksum_is_right(self) -> bool | Truth:
+        """Whether the checksum is right, over all that it covers. A UDP datagram may be without one (RFC 768)."""
+        self._must_be_there("checksum_is_right")
+        return truth(self._packet.run, checksum_is_right(self._packet, self._name))
+
     def __getattr__(self, name: str) -> Any:
         field = HEADERS[self._name].get(name)
         if field is None:
             raise AttributeError(f"{self._name} has no field {name!r}; it has {', '.join(HEADERS[self._name])}")
+        self._must_be_there(name)
+        packet = self._packet
+        value = number(packet.run, packet.field(self._name, field), field.size_bits)
+        return value_of(field, value) if isinstance(value, int) else value
+
+    def _must_be_there(self, name: str) -> None:
         if not self:
             raise AbsentHeader(
                 f"packet.{self._name}.{name} is read where the packet has no {self._name} header: "
                 f"say assume(packet.{self._name}) first"
             )
-        packet = self._packet
-        value = number(packet.run, packet.field(self._name, field), field.size_bits)
-        return value_of(field, value) if isinstance(value, int) else value
 
     def __repr__(self) -> str:
         return f"<{self._name}>"
@@ -142,9 +152,10 @@ class Packet:
             return 0
         if header == "ipv4":
             return ETHER_BYTES
-        return t.add(OFFSET_BITS, ETHER_BYTES, self._header_bytes())
+        return t.add(OFFSET_BITS, ETHER_BYTES, self.header_bytes())
 
-    def _header_bytes(self) -> Value:
+    def header_bytes(self) -> Value:
+        """The length of the IPv4 header, which must be there."""
         ihl = t.extract(self.frame.byte(ETHER_BYTES), 8, 3, 0)
         return t.zext(t.concat([(4, ihl), (2, 0)]), 6, OFFSET_BITS)
 
@@ -156,7 +167,7 @@ class Packet:
             return ether
         # As C code for a little-endian machine has it, so that what a path knows need not be shown to the solver.
         total = t.zext(frame.read_big_endian(ETHER_BYTES + 2, 2), 16, 32)
-        header_bytes, room = t.zext(self._header_bytes(), OFFSET_BITS, 32), t.zext(length, OFFSET_BITS, 32)
+        header_bytes, room = t.zext(self.header_bytes(), OFFSET_BITS, 32), t.zext(length, OFFSET_BITS, 32)
         ipv4 = t.land(
             t.ule(OFFSET_BITS, ETHER_BYTES + IPV4_BYTES, length),
             t.eq(16, frame.read(12, 2), int.from_bytes(TYPE_IPV4.to_bytes(2, "big"), "little")),
