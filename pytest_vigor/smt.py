@@ -69,6 +69,10 @@ class Sat:
                 return found
         return bool(self.value(condition))
 
+    def seen(self, value: Any) -> Any:
+        """The value as the solver sees it, for which what is uninterpreted there may be any function."""
+        return self._translator.model_value(self._model, value, value.args) if isinstance(value, Term) else value
+
     def _leaf(self, leaf: Term, args: tuple[Any, ...]) -> Any:
         key = (leaf.op, leaf.data, leaf.width, args)
         if key not in self._leaves:
@@ -235,7 +239,7 @@ class Translator:
 
     def model_value(self, model: Any, leaf: Term, args: tuple[Any, ...]) -> Any:
         """The value of a variable, or of a function at concrete arguments, in a z3 model."""
-        if leaf.op == "app":
+        if leaf.op == "app" and args != leaf.args:
             name, domain = leaf.data
             ast = self._apply(name, domain, leaf.width, [self(a, w) for a, w in zip(args, domain, strict=True)])
         else:
