@@ -305,6 +305,12 @@ class Solver:
         self._solver = _incremental(self.translator.context, min(self.resources, PATIENCE))
         self._solver.push()  # from the first level on it works incrementally, which is much the faster way here
 
+    def limit(self, resources: int) -> None:
+        """Sets the budget of each further query."""
+        if resources != self.resources:
+            self.resources = resources
+            self._solver.set("rlimit", resources)
+
     def push(self) -> None:
         self._solver.push()
         self._marks.append(len(self._stack))

@@ -21,19 +21,19 @@ def _keys(heap, table):
     ]
 
 
+def _tag(heap, table):
+    tags = [heap.tag(key, table["probe"]["key_bytes"]) for key in _keys(heap, table)]
+    return lambda slot: select(32, slot["value"], tags)
+
+
 def unknown(heap, table, parameters):
     capacity, of = parameters["capacity"], table["probe"]
     yield from ages.unknown(heap, table["ages"])
-    for slot in probe.slots(heap, of):
-        yield slot.unknown("tag")
-        yield slot.unknown("value")
+    # Tags are read when they are made, after the keys.
+    yield from probe.unknown(heap, of, lambda slot: _tag(heap, table)(slot))
     for index in range(capacity):
         key = of["keys"] + index * of["key_stride_bytes"]
         yield Unknown(key, parameters["key_bytes"], 8 * parameters["key_bytes"], f"key {index}")
-
-
-def by_value(heap, table):
-    return (ages.extent(heap, table["ages"]),)
 
 
 def invariant(heap, table, parameters):
@@ -44,13 +44,16 @@ def invariant(heap, table, parameters):
         t.ule(32, 2 * capacity, t.add(32, of["mask"], 1)),
     )
     yield from ages.invariant(heap, table["ages"])
-    slots, keys = probe.slots(heap, of), _keys(heap, table)
+    slots = probe.slots(heap, of)
     yield "slots lead to indices", t.land(
         *(t.implies(probe.used(slot), t.ult(32, slot["value"], capacity)) for slot in slots)
     )
+    yield from probe.invariant(heap, of, _tag(heap, table))
+    yield "no index is in two slots", probe.apart(heap, of, 32, lambda slot: slot["value"])
+    used, keys = [each for each, _ in ages.ages_of(heap, table["ages"])], _keys(heap, table)
     key_bits = 8 * parameters["key_bytes"]
-    yield from probe.invariant(heap, of, lambda slot: select(key_bits, slot["value"], keys))
-    used = [each for each, _ in ages.ages_of(heap, table["ages"])]
+    twins = [t.land(used[i], used[j], t.eq(key_bits, keys[i], keys[j])) for i, j in combinations(range(capacity), 2)]
+    yield "no key has two indices", t.lnot(t.lor(*twins))
     owned = [
         t.iff(used[index], t.lor(*(t.land(probe.used(slot), t.eq(32, slot["value"], index)) for slot in slots)))
         for index in range(capacity)

@@ -12,10 +12,6 @@ def unknown(heap, pool, parameters):
     return ages.unknown(heap, pool["ages"])
 
 
-def xby_value(heap, pool):
-    return (ages.extent(heap, pool["ages"]),)
-
-
 def invariant(heap, pool, parameters):
     yield "the capacity is as allocated", t.eq(32, pool["ages"]["capacity"], parameters["capacity"])
     yield from ages.invariant(heap, pool["ages"])

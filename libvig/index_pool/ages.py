@@ -20,12 +20,6 @@ def unknown(heap, ages):
         yield node.unknown("newer", (capacity + 1).bit_length())
 
 
-def extent(heap, ages):
-    """The addresses of all nodes."""
-    nodes = _nodes(heap, ages)
-    return nodes[0].address, nodes[-1].address + ages["stride_bytes"]
-
-
 def ages_of(heap, ages):
     """For each index whether it is used, and its age."""
     ages_ = [node["age"] for node in _nodes(heap, ages)[: ages["capacity"]]]
@@ -42,7 +36,8 @@ def invariant(heap, ages):
     undone += [t.eq(32, select(32, older[i], newer), i) for i in range(capacity + 2)]
     yield "older and newer undo each other", t.land(*undone)
     bits = [t.bit(each) for each in used]
-    yield "used and unused are apart", t.land(*(t.eq(1, select(1, newer[i], bits), bits[i]) for i in range(capacity + 2)))
+    apart = [t.eq(1, select(1, newer[i], bits), bits[i]) for i in range(capacity + 2)]
+    yield "used and unused are apart", t.land(*apart)
     yield "ages are not negative", t.land(*(t.sle(64, UNUSED, each) for each in age[:capacity]))
     rising = [
         t.implies(t.land(used[i], t.ult(32, newer[i], capacity)), t.sle(64, age[i], select(64, newer[i], age)))

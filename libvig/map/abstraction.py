@@ -14,11 +14,15 @@ def _key(heap, map):
     return lambda slot: heap.load(slot.address + slot.struct.size_bytes, size_bytes)
 
 
+def _tag(heap, map):
+    key_of = _key(heap, map)
+    return lambda slot: heap.tag(key_of(slot), map["probe"]["key_bytes"])
+
+
 def unknown(heap, map, parameters):
     yield map.unknown("size", parameters["capacity"].bit_length())
+    yield from probe.unknown(heap, map["probe"], _tag(heap, map))
     for slot in probe.slots(heap, map["probe"]):
-        yield slot.unknown("tag")
-        yield slot.unknown("value")
         key = slot.address + slot.struct.size_bytes
         yield Unknown(key, parameters["key_bytes"], 8 * parameters["key_bytes"], "key")
 
@@ -31,7 +35,9 @@ def invariant(heap, map, parameters):
     )
     yield "size is the number of used slots", t.eq(32, map["size"], probe.count(heap, map["probe"]))
     yield "there are no more than fit", t.ule(32, map["size"], map["capacity"])
-    yield from probe.invariant(heap, map["probe"], _key(heap, map))
+    yield from probe.invariant(heap, map["probe"], _tag(heap, map))
+    key_bits = 8 * parameters["key_bytes"]
+    yield "no key is in two slots", probe.apart(heap, map["probe"], key_bits, _key(heap, map))
 
 
 def state(heap, map, parameters, facts):

@@ -9,36 +9,41 @@ def slots(heap, probe):
     return heap.array(probe["slots"], probe["stride_bytes"], probe["mask"] + 1, "probe_slot")
 
 
-def extent(heap, probe):
-    """The addresses of all slots."""
-    return probe["slots"], probe["slots"] + (probe["mask"] + 1) * probe["stride_bytes"]
+def unknown(heap, probe, tag_of):
+    """The contents of a slot. Its tag is used or not, and the key's then, which ``tag_of`` gives."""
+    for slot in slots(heap, probe):
+        def tag(used, slot=slot):
+            return t.ite(32, t.eq(1, used, 1), tag_of(slot), 0)
+
+        yield slot.unknown("tag", 1, tag)
+        yield slot.unknown("value")
 
 
 def used(slot):
     return t.ne(32, slot["tag"], 0)
 
 
-def invariant(heap, probe, key_of):
-    """``key_of`` gives the key of a slot."""
-    mask, key_bytes, all_slots = probe["mask"], probe["key_bytes"], slots(heap, probe)
-    keys = [key_of(slot) for slot in all_slots]
-    tags = [t.implies(used(slot), t.eq(32, slot["tag"], heap.tag(key, key_bytes)))
-            for slot, key in zip(all_slots, keys, strict=True)]
+def invariant(heap, probe, tag_of):
+    mask, all_slots = probe["mask"], slots(heap, probe)
+    tags = [t.implies(used(slot), t.eq(32, slot["tag"], tag_of(slot))) for slot in all_slots]
     yield "tags are those of the keys", t.land(*tags)
     width = max(mask.bit_length(), 1)
     reached = []
     for place, slot in enumerate(all_slots):
         start = t.extract(slot["tag"], 32, width - 1, 0)
-        distance = t.sub(width, place, start)
         for back in range(1, mask + 1):
-            passed = t.land(used(slot), t.ule(width, back, distance))
-            reached.append(t.implies(passed, used(all_slots[(place - back) & mask])))
+            passed = [used(all_slots[(place - step) & mask]) for step in range(1, back + 1)]
+            begins = t.eq(width, start, (place - back) & mask)
+            reached.append(t.implies(t.land(used(slot), begins), t.land(*passed)))
     yield "no search meets an unused slot before its key's", t.land(*reached)
-    apart = [
-        t.lnot(t.land(used(all_slots[i]), used(all_slots[j]), t.eq(8 * key_bytes, keys[i], keys[j])))
-        for i, j in combinations(range(mask + 1), 2)
-    ]
-    yield "no key is in two slots", t.land(*apart)
+
+
+def apart(heap, probe, width, value_of):
+    """Whether no two used slots have the same of something."""
+    pairs = combinations(slots(heap, probe), 2)
+    return t.land(
+        *(t.lnot(t.land(used(a), used(b), t.eq(width, value_of(a), value_of(b)))) for a, b in pairs)
+    )
 
 
 def count(heap, probe):

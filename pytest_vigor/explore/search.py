@@ -100,7 +100,7 @@ class Search:
         """All paths from a state at an address to the entry point's return."""
         out: list[Path] = []
         self._ranks = reverse_postorder(self.lifter, address)
-        work: list[tuple[PathState, int, object]] = [(start, address, None)]
+        work: list[tuple[PathState, int, Cursor | None]] = [(start, address, None)]
         while work:
             path, address, cursor = self._next(work)
             try:
@@ -120,7 +120,7 @@ class Search:
         self._found += len(out)
         return out
 
-    def _next(self, work: list[tuple[PathState, int, object]]) -> tuple[PathState, int, object]:
+    def _next(self, work: list[tuple[PathState, int, Cursor | None]]) -> tuple[PathState, int, Cursor | None]:
         """The path that is least far, joined with those that wait at the same place."""
         last = len(self._ranks)
         chosen = min(
@@ -147,7 +147,7 @@ class Search:
         return run(block, cursor, path.registers, path.memory)
 
     def _run(
-        self, path: PathState, address: int, cursor: Cursor | None, work: list[tuple[PathState, int, object]],
+        self, path: PathState, address: int, cursor: Cursor | None, work: list[tuple[PathState, int, Cursor | None]],
         call: CallImport, finish: Finish, out: list[Path],
     ) -> None:  # fmt: skip
         while True:
@@ -203,11 +203,11 @@ class Search:
                     return
 
     def _fork(
-        self, path: PathState, condition: Term, yes: tuple[int, object], no: tuple[int, object],
-        work: list[tuple[PathState, int, object]],
+        self, path: PathState, condition: Term, yes: tuple[int, Cursor | None], no: tuple[int, Cursor | None],
+        work: list[tuple[PathState, int, Cursor | None]],
     ) -> None:  # fmt: skip
         path.initialised(condition, path.where, "a branch")
-        sides: list[tuple[Bool, tuple[int, object]]] = []
+        sides: list[tuple[Bool, tuple[int, Cursor | None]]] = []
         for side, target in ((condition, yes), (t.lnot(condition), no)):
             if self.possible(path, side):
                 sides.append((side, target))

@@ -7,8 +7,7 @@ allocation:
 - ``invariant``: by name, what holds of the contents between calls;
 - ``state``: the abstract state that the contents mean.
 
-``by_value(heap, place)`` may name ranges of addresses in which a symbolic index chooses among all elements, instead of
-splitting the path, and ``element`` says where a record is lent.
+``element(heap, place, index)`` says where a record is lent.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ class Abstraction:
     unknown: Callable[..., Iterable[Any]]
     invariant: Callable[..., Iterable[tuple[str, Bool]]]
     state: Callable[..., Any]
-    by_value: Callable[..., tuple[tuple[int, int], ...]]
     element: Callable[..., Any] | None
 
 
@@ -58,6 +56,6 @@ def abstractions(root: Path) -> dict[str, Abstraction]:
         name = path.parent.name
         found[name] = Abstraction(
             name, module.unknown, module.invariant, module.state,
-            getattr(module, "by_value", lambda *_: ()), getattr(module, "element", None),
+            getattr(module, "element", None),
         )  # fmt: skip
     return found

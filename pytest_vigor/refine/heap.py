@@ -16,12 +16,14 @@ Load = Callable[[int, int], Value]  #: address and size in bytes to a little-end
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """Bytes whose content is not fixed by how the structure was allocated: ``bits`` of them are a symbol, the rest
-    are zero, because the invariant says so."""
+    are zero. ``form`` makes the content of that symbol and of the other contents, where it is not the symbol itself.
+    Either is no restriction, because the invariant says that there is no other content."""
 
     address: int
     size_bytes: int
     bits: int
     name: str
+    form: Callable[[Value], Value] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,12 @@ class Place:
         assert isinstance(value, int) or not isinstance(field.type, Pointer), f"{name} is not where it was allocated"
         return value
 
-    def unknown(self, name: str, bits: int = 0) -> Unknown:
+    def unknown(self, name: str, bits: int = 0, form: Callable[[Value], Value] | None = None) -> Unknown:
         """A member as something whose content is not fixed."""
         field = self.struct.field(name)
         assert field is not None, f"struct {self.struct.name} has no member {name}"
         size_bytes = field.type.size_bytes
-        return Unknown(self.address + field.offset, size_bytes, bits or 8 * size_bytes, name)
+        return Unknown(self.address + field.offset, size_bytes, bits or 8 * size_bytes, name, form)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,14 @@ from pytest_vigor.explore.memory import REGION_BASE, Failed, Memory, Region, Sto
 from pytest_vigor.explore.path import PathState
 from pytest_vigor.explore.search import Search
 from pytest_vigor.ghost.facts import Facts
-from pytest_vigor.smt import Answer, Sat, Solver, Translator, Unsat
+from pytest_vigor.smt import DEFAULT_RESOURCES, Answer, Sat, Solver, Translator, Unsat, Unsure
 from pytest_vigor.term import Bool, Term, Value
 
 MALLOC_ALIGNMENT = 16  #: bytes; calloc's memory is aligned for any type (C11 section 7.22.3)
 ALIGNMENTS = range(0, 64, MALLOC_ALIGNMENT)  #: where in a cache line calloc's memory can begin
+FULL_RESOURCES = DEFAULT_RESOURCES
+FEW_RESOURCES = 200_000  #: before a question is asked case by case
+MODELS_KEPT = 4  #: on a path, to know without asking that something is possible
 SEES_THROUGH = frozenset({"add", "zext", "sext", "shl", "concat", "ite", "band", "bor", "bxor"})
 
 Handler = Callable[["CallPath", str], "list[CallPath] | None"]
@@ -74,8 +77,13 @@ class CallPath(PathState):
     def __init__(self, search: CallSearch, registers: Registers) -> None:
         super().__init__(search, registers)
         self.entry: tuple[Value, Value] = (0, 0)  #: the stack pointer and the base of thread-local storage
+        self.models: tuple[Sat, ...] = ()  #: assignments that satisfy all that holds
         self.cases: tuple[int, ...] = ()  #: the conditions by which it was split
         self.allocated: tuple[tuple[Region, Value] | None, ...] = ()  #: for each calloc, the region and its size
+
+    def hold(self, condition: Bool) -> None:
+        super().hold(condition)
+        self.models = tuple(each for each in self.models if each.seen(condition) is True)
 
     def oblige(self, condition: Bool, kind: str, where: int, detail: str = "") -> None:
         if condition is True or self.decided(condition) is True:
@@ -90,10 +98,8 @@ class CallPath(PathState):
 
 
 class SplitMemory(Memory):
-    """Memory in which an index that is not known splits the path, except in the ranges of addresses ``by_value``,
-    where it chooses among all values that there are."""
+    """Memory in which an index that is not known splits the path."""
 
-    by_value: tuple[tuple[int, int], ...] = ()
     asker: CallPath
 
     def load(self, address: Value, size_bytes: int, where: int, guard: Bool = True) -> Value:
@@ -102,18 +108,11 @@ class SplitMemory(Memory):
     def store(self, address: Value, size_bytes: int, value: Value, where: int, guard: Bool = True) -> None:
         super().store(self.settled(address), size_bytes, value, where, guard)
 
-    def fork(self, asker: Any) -> SplitMemory:
-        other = super().fork(asker)
-        other.by_value = self.by_value
-        return other
-
     def settled(self, address: Value) -> Value:
         """The address, as far as the path knows it; raises Case where it has to be known, and is not."""
         if isinstance(address, int):
             return address
         const, _ = t.split_base(64, address)
-        if any(start <= const < end for start, end in self.by_value):
-            return address
         region = self.region_at(const)
         if region is not None and (region.frame is not None or not isinstance(region.size_bytes, int)):
             return address
@@ -186,15 +185,49 @@ class CallSearch(Search):
         self.solver = Solver(self.cuts, exact=False)
         self.broken: list[Broken] = []
 
-    def ask(self, path: PathState, *conditions: Bool) -> Answer:
+    def ask(self, path: CallPath, *conditions: Bool) -> Answer:
         """Whether conditions can hold on a path."""
+        for model in path.models:
+            if all(model.seen(each) is True for each in conditions):
+                return model
         self._check_budget()
         self._sync(path)
-        return self.solver.check(*conditions)
+        answer = self._by_cases(list(conditions))
+        if isinstance(answer, Sat):
+            path.models = (answer, *path.models[: MODELS_KEPT - 1])
+        return answer
+
+    def _by_cases(self, conditions: list[Bool]) -> Answer:
+        """What the solver says; where that takes long and a condition is an alternative, what it says of each."""
+        flat: list[Bool] = []
+        for each in conditions:
+            flat += each.args if isinstance(each, Term) and each.op == "land" else (each,)
+        choice = next((each for each in flat if isinstance(each, Term) and each.op == "lor"), None)
+        self.solver.limit(FULL_RESOURCES if choice is None else FEW_RESOURCES)
+        answer = self.solver.check(*flat)
+        if choice is None or not isinstance(answer, Unsure):
+            return answer
+        flat.remove(choice)
+        for each in choice.args:
+            answer = self._by_cases([*flat, each])
+            if not isinstance(answer, Unsat):
+                return answer
+        return Unsat()
+
+    def possible(self, path: PathState, *conditions: Bool) -> bool:
+        assert isinstance(path, CallPath)
+        decided = [path.decided(each) for each in conditions]
+        if False in decided:
+            return False
+        asked = [each for each, known in zip(conditions, decided, strict=True) if known is None]
+        return not isinstance(self.ask(path, *asked), Unsat)
 
     def join(self, a: PathState, b: PathState) -> PathState | None:
         if isinstance(a, CallPath) and isinstance(b, CallPath) and a.cases == b.cases and a.allocated == b.allocated:
-            return super().join(a, b)
+            joined = super().join(a, b)
+            if isinstance(joined, CallPath):
+                joined.models = (*a.models, *b.models)[:MODELS_KEPT]
+            return joined
         return None
 
     def execute(self, path: PathState, block: Block, cursor: Cursor | None) -> Leave:

@@ -7,20 +7,24 @@ invariant, the result, the places for results and the abstract states can be oth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import process_time
 from typing import Any
 
 from pytest_vigor import contract as c, term as t
+from pytest_vigor.binary import load
 from pytest_vigor.explore.entry import short
 from pytest_vigor.explore.memory import Failed, Region, Stop
 from pytest_vigor.layout import Struct
-from pytest_vigor.refine.abstraction import Abstraction
+from pytest_vigor.number import number
+from pytest_vigor.refine.abstraction import Abstraction, abstractions
 from pytest_vigor.refine.heap import Heap, Place, Unknown
 from pytest_vigor.refine.listed import Finite
-from pytest_vigor.refine.machine import ALIGNMENTS, Broken, CallPath, Machine
-from pytest_vigor.smt import Answer, Sat, Unsat
+from pytest_vigor.refine.machine import CallPath, Machine
+from pytest_vigor.smt import Sat, Unsat
+from pytest_vigor.structs import structs
 from pytest_vigor.term import Bool, Value
 
 Parameters = Mapping[str, int]
@@ -51,7 +55,7 @@ class Unsettled:
 Verdict = Shown | Refuted | Unsettled
 
 
-class _Not(Exception):
+class NotShown(Exception):
     """The verdict is in."""
 
     def __init__(self, verdict: Verdict) -> None:
@@ -60,7 +64,7 @@ class _Not(Exception):
 
 
 @dataclass(slots=True)
-class _Laid:
+class Laid:
     """A structure in memory: where it is, how much memory it has, and which of that is not fixed."""
 
     abstraction: Abstraction
@@ -90,6 +94,14 @@ class Library:
     abstractions: Mapping[str, Abstraction]
     key_tags: Mapping[int, t.Term] = field(default_factory=dict)
     _tags: dict[tuple[int, Value], Value] = field(default_factory=dict)
+
+    @classmethod
+    def at(cls, binary: Path, root: Path, cpu_seconds: float) -> Library:
+        """The library in a shared object, by the contracts and abstractions under its root."""
+        return cls(
+            Machine(load(binary, required=()), cpu_seconds), structs(binary),
+            c.collect(c.load(root)), abstractions(root),
+        )  # fmt: skip
 
     # ---- hashing
 
@@ -126,48 +138,51 @@ class Library:
             if isinstance(each.returns, c.New) and each.returns.cls is cls
         )  # fmt: skip
 
-    def allocate(self, path: CallPath, cls: type, parameters: Parameters) -> tuple[CallPath, _Laid]:
+    def allocate(self, path: CallPath, cls: type, parameters: Parameters) -> tuple[CallPath, Laid]:
         """A path on which a structure has been allocated."""
         function = self.allocation(cls).name
         returned, stuck = self.machine.call(path, function, _scalars(self.contracts.by_name[function], parameters))
         if len(returned) != 1 or stuck:
             reason = stuck[0].reason if stuck else "it has several paths"
-            raise _Not(Unsettled(f"{function} cannot be followed: {reason}"))
+            raise NotShown(Unsettled(f"{function} cannot be followed: {reason}"))
         end = returned[0]
         pointer = end.registers.read("rax")
         assert isinstance(pointer, int) and end.allocated[-1] is not None, "it was allocated"
         return end, self.laid(end, cls, pointer, end.allocated[-1][0], parameters)
 
-    def laid(self, path: CallPath, cls: type, pointer: int, region: Region, parameters: Parameters) -> _Laid:
+    def laid(self, path: CallPath, cls: type, pointer: int, region: Region, parameters: Parameters) -> Laid:
         """A structure at an address."""
         abstraction = self.abstractions[cls.kind]  # type: ignore[attr-defined]
         heap = self.heap(path)
         place = heap.at(pointer, abstraction.struct)
         unknown = tuple(abstraction.unknown(heap, place, parameters))
-        return _Laid(abstraction, place, region, parameters, unknown)
+        return Laid(abstraction, place, region, parameters, unknown)
 
-    def fill(self, path: CallPath, laid: _Laid, symbol: str, narrow: bool = True) -> None:
+    def fill(self, path: CallPath, laid: Laid, symbol: str, narrow: bool = True) -> None:
         """Makes the contents of a structure symbols."""
         region = path.memory.own(path.memory.regions[path.memory.key_of(laid.region.base & -64)])
-        for each in laid.unknown:
+        heap = self.heap(path)
+        unknown = laid.abstraction.unknown(heap, heap.at(laid.place.address, laid.abstraction.struct), laid.parameters)
+        for each in sorted(unknown, key=lambda each: each.form is not None):
             bits = each.bits if narrow else 8 * each.size_bytes
             offset = each.address - region.base
-            value = t.zext(t.var(f"{symbol}+{offset}.{each.name}", bits), bits, 8 * each.size_bytes)
+            value: Value = t.var(f"{symbol}+{offset}.{each.name}", bits)
+            value = each.form(value) if narrow and each.form else t.zext(value, bits, 8 * each.size_bytes)
             for k in range(each.size_bytes):
                 region.cells[offset + k] = (value, each.size_bytes, k)
 
-    def invariant(self, path: CallPath, laid: _Laid) -> list[tuple[str, Bool]]:
+    def invariant(self, path: CallPath, laid: Laid) -> list[tuple[str, Bool]]:
         """What holds of the structure between calls, by name."""
         heap = self.heap(path)
         place = heap.at(laid.place.address, laid.abstraction.struct)
         out = list(laid.abstraction.invariant(heap, place, laid.parameters))
         for each in laid.unknown:
-            if each.bits < 8 * each.size_bytes:
+            if each.bits < 8 * each.size_bytes and each.form is None:
                 value = heap.load(each.address, each.size_bytes)
                 out.append((f"{each.name} is in range", t.ule(8 * each.size_bytes, value, t.mask(each.bits))))
         return out
 
-    def state(self, path: CallPath, laid: _Laid, facts: Finite, **more: Any) -> Any:
+    def state(self, path: CallPath, laid: Laid, facts: Finite, **more: Any) -> Any:
         """The abstract state that the contents mean."""
         heap = self.heap(path)
         place = heap.at(laid.place.address, laid.abstraction.struct)
@@ -193,7 +208,7 @@ def _tag_of(library: Library, key_bytes: int) -> t.Term:
                 if isinstance(value, t.Term):
                     library.key_tags = {**library.key_tags, key_bytes: value}
                     return value
-    raise _Not(Unsettled(f"the hash of a key cannot be followed: {stuck[0].reason if stuck else 'nothing is put'}"))
+    raise NotShown(Unsettled(f"the hash of a key cannot be followed: {stuck[0].reason if stuck else 'nothing is put'}"))
 
 
 def _cut(value: t.Term) -> t.Term:
@@ -218,15 +233,17 @@ def _scalars(contract: c.Contract, values: Mapping[str, Value]) -> list[Value]:
     out = []
     for name, kind in contract.parameters.items():
         assert isinstance(kind, c.Scalar)
-        out.append(_argument(values[name], kind))
+        out.append(argument(values[name], kind))
     return out
 
 
-def _argument(value: Value, kind: c.Scalar) -> Value:
+def argument(value: Value, kind: c.Scalar) -> Value:
     return value if kind.bits == 64 else short(value, kind.bits)
 
 
-def alternatives(path: CallPath, contract: c.Contract, arguments: Mapping[str, Any], facts: Finite) -> list[_Alternative]:
+def alternatives(
+    path: CallPath, contract: c.Contract, arguments: Mapping[str, Any], facts: Finite
+) -> list[_Alternative]:
     """Every way through a contract's body that a path allows."""
     pending: list[tuple[bool, ...]] = [()]
     out = []
@@ -254,7 +271,7 @@ def alternatives(path: CallPath, contract: c.Contract, arguments: Mapping[str, A
 
 
 @dataclass(frozen=True, slots=True)
-class _Symbol:
+class Symbol:
     """A number that the contract's body gets."""
 
     term: Value
@@ -264,14 +281,14 @@ class _Symbol:
 
 @dataclass(frozen=True, slots=True)
 class _Lent:
-    index: _Symbol
-    record: _Symbol
+    index: Symbol
+    record: Symbol
 
 
 def _for_run(value: Any, run: Any) -> Any:
     match value:
-        case _Symbol(term, bits, signed):
-            return c.number(run, term, bits, signed)
+        case Symbol(term, bits, signed):
+            return number(run, term, bits, signed)
         case _Lent(index, record):
             return c.Lent(_for_run(index, run), _for_run(record, run))
     return value.for_run(run)
@@ -285,7 +302,7 @@ class Refinement:
         self.library, self.contract, self.parameters = library, contract, parameters
         self.search = library.machine.search
         self.facts = Finite(max((each.get("capacity", 0) for each in parameters.values()), default=0))
-        self.laid: dict[str, _Laid] = {}
+        self.laid: dict[str, Laid] = {}
         self.out: dict[str, tuple[Region, Value]] = {}
 
     def verdict(self) -> Verdict:
@@ -293,7 +310,7 @@ class Refinement:
         started = process_time()
         try:
             paths = self._prove()
-        except _Not as found:
+        except NotShown as found:
             return found.verdict
         except Stop as stop:
             return Unsettled(stop.reason)
@@ -309,27 +326,22 @@ class Refinement:
             path.hold(each)
         path.hold(t.land(*(each.required for each in ways)))
         if not isinstance(self.search.ask(path), Sat):
-            raise _Not(Unsettled("no state is valid: the proof would say nothing"))
-        path.memory.by_value = tuple(  # type: ignore[attr-defined]
-            extent for laid in self.laid.values()
-            for extent in laid.abstraction.by_value(self.library.heap(path), laid.place)
-        )  # fmt: skip
+            raise NotShown(Unsettled("no state is valid: the proof would say nothing"))
         returned, stuck = self.library.machine.call(path, self.contract.name, passed)
-        self._unbroken()
+        unbroken(self.library, self._told)
         if stuck:
-            raise _Not(Unsettled(stuck[0].reason))
+            raise NotShown(Unsettled(stuck[0].reason))
         if not returned:
-            raise _Not(Unsettled("it never returns"))
+            raise NotShown(Unsettled("it never returns"))
         unreached = set(range(len(ways)))
         for end in returned:
-            end.memory.by_value = ()  # type: ignore[attr-defined]
             try:
                 self._after(path, end, ways, bound, unreached)
             except Failed:
-                self._unbroken()
+                unbroken(self.library, self._told)
                 raise
         if unreached:
-            raise _Not(Unsettled("a case of the contract is never met"))
+            raise NotShown(Unsettled("a case of the contract is never met"))
         return len(returned)
 
     def _before(self) -> tuple[CallPath, list[Value], dict[str, Any]]:
@@ -351,14 +363,14 @@ class Refinement:
                     passed.append(self.laid[name].place.address)
                 case c.Scalar(bits, signed):
                     value = t.var(f"argument {name}", bits)
-                    passed.append(_argument(value, kind))
-                    bound[name] = _Symbol(value, bits, signed)
+                    passed.append(argument(value, kind))
+                    bound[name] = Symbol(value, bits, signed)
                 case c.Key(of):
                     size_bytes = self.parameters[of]["key_bytes"]
                     key = t.var(f"argument {name}", 8 * size_bytes)
                     self.library.tag(key, size_bytes)
                     passed.append(_block(path, f"the key {name}", size_bytes, key, writable=False).base)
-                    bound[name] = _Symbol(key, 8 * size_bytes, False)
+                    bound[name] = Symbol(key, 8 * size_bytes, False)
                 case c.Out(bits, _, of):
                     size_bytes = self.parameters[of]["key_bytes"] if of else bits // 8
                     before = t.var(f"{name} before", 8 * size_bytes)
@@ -382,7 +394,7 @@ class Refinement:
                 index = t.var(f"index of {name}", 32)
                 records = bound[kind.of].records
                 bits = records.record_bits
-                bound[name] = _Lent(_Symbol(index, 32, False), _Symbol(records.at(index), bits, False))
+                bound[name] = _Lent(Symbol(index, 32, False), Symbol(records.at(index), bits, False))
         return path, passed, bound
 
     def _element(self, path: CallPath, of: str, index: Value) -> Value:
@@ -400,13 +412,13 @@ class Refinement:
         always = [*self._untouched(start, end)]
         for laid in self.laid.values():
             always += [(f"afterwards {name}", condition) for name, condition in self.library.invariant(end, laid)]
-        for number, way in enumerate(ways):
-            if isinstance(self.search.ask(end, way.decided), Unsat):
+        for place, way in enumerate(ways):
+            if not end.possible(way.decided):
                 continue
-            unreached.discard(number)
+            unreached.discard(place)
             claims = always + list(self._claims(end, way, bound, new))
             given = [way.decided, *self._choices(end, way)]
-            self._hold(end, given, claims)
+            holding(self.library, end, given, claims, self._told)
 
     def _choices(self, end: CallPath, way: _Alternative) -> Iterator[Bool]:
         """What was chosen is what was returned."""
@@ -469,37 +481,13 @@ class Refinement:
 
     # ---- deciding
 
-    def _hold(self, path: CallPath, given: list[Bool], claims: list[tuple[str, Bool]]) -> None:
-        wrong = t.lor(*(t.lnot(claim) for _, claim in claims))
-        if wrong is False:
-            return
-        answer = self.search.ask(path, *given, wrong)
-        if isinstance(answer, Unsat):
-            return
-        if not isinstance(answer, Sat):
-            raise _Not(Unsettled(f"the solver gave up: {answer.reason}"))
-        failing = [name for name, claim in claims if answer.seen(claim) is False]
-        raise _Not(Refuted(self._told(answer, "; ".join(failing) or "the contract")))
-
-    def _unbroken(self) -> None:
-        if self.search.broken:
-            raise _Not(self._verdict_on(self.search.broken[0]))
-
-    def _verdict_on(self, broken: Broken) -> Verdict:
-        what = f"{broken.kind}: {broken.detail}" if broken.detail else broken.kind
-        if broken.model is None:
-            return Unsettled(f"{what} ({broken.reason})")
-        return Refuted(self._told(broken.model, f"{what}, at {broken.where:#x}"))
-
-    def _told(self, model: Answer, what: str) -> str:
+    def _told(self, model: Sat) -> list[str]:
         """A refutation for people: the call, and what the structures held."""
-        assert isinstance(model, Sat)
-        lines = [what]
+        lines = []
         for name, kind in self.contract.parameters.items():
             if isinstance(kind, c.Scalar | c.Key):
                 bits = kind.bits if isinstance(kind, c.Scalar) else 8 * self.parameters[kind.of]["key_bytes"]
-                value = model.seen(t.var(f"argument {name}", bits))
-                lines.append(f"  {name} = {value:#x}")
+                lines.append(f"  {name} = {model.seen(t.var(f'argument {name}', bits)):#x}")
         for name, laid in self.laid.items():
             sizes = ", ".join(f"{key}={value}" for key, value in laid.parameters.items())
             lines.append(f"  {name} ({sizes})")
@@ -507,7 +495,34 @@ class Refinement:
                 offset = each.address - laid.region.base
                 value = model.seen(t.var(f"{name}+{offset}.{each.name}", each.bits))
                 lines.append(f"    +{offset} {each.name} = {value:#x}")
-        return "\n".join(lines)
+        return lines
 
 
-__all__ = ["ALIGNMENTS", "Library", "Refinement", "Refuted", "Shown", "Unsettled", "Verdict"]
+# ---- deciding
+
+Telling = Callable[[Sat], list[str]]
+
+
+def holding(
+    library: Library, path: CallPath, given: list[Bool], claims: Sequence[tuple[str, Bool]], told: Telling
+) -> None:
+    """Raises NotShown unless all claims hold on a path."""
+    wrong = t.lor(*(t.lnot(claim) for _, claim in claims))
+    if wrong is False:
+        return
+    answer = library.machine.search.ask(path, *given, wrong)
+    if isinstance(answer, Unsat):
+        return
+    if not isinstance(answer, Sat):
+        raise NotShown(Unsettled(f"the solver gave up: {answer.reason}"))
+    failing = [name for name, claim in claims if answer.seen(claim) is False]
+    raise NotShown(Refuted("\n".join(["; ".join(failing) or "the contract", *told(answer)])))
+
+
+def unbroken(library: Library, told: Telling) -> None:
+    """Raises NotShown if an obligation was found not to hold."""
+    for broken in library.machine.search.broken:
+        what = f"{broken.kind}: {broken.detail}" if broken.detail else broken.kind
+        if broken.model is None:
+            raise NotShown(Unsettled(f"{what} ({broken.reason})"))
+        raise NotShown(Refuted("\n".join([f"{what}, at {broken.where:#x}", *told(broken.model)])))
