@@ -21,12 +21,12 @@ from pytest_vigor.explore.memory import REGION_BASE, Failed, Memory, Region, Sto
 from pytest_vigor.explore.path import PathState
 from pytest_vigor.explore.search import Search
 from pytest_vigor.ghost.facts import Facts
+from pytest_vigor.integers import impossible
 from pytest_vigor.smt import DEFAULT_RESOURCES, Answer, Sat, Solver, Translator, Unsat, Unsure
 from pytest_vigor.term import Bool, Term, Value
 
 MALLOC_ALIGNMENT = 16  #: bytes; calloc's memory is aligned for any type (C11 section 7.22.3)
 ALIGNMENTS = range(0, 64, MALLOC_ALIGNMENT)  #: where in a cache line calloc's memory can begin
-FULL_RESOURCES = DEFAULT_RESOURCES
 FEW_RESOURCES = 200_000  #: before a question is asked case by case
 MODELS_KEPT = 4  #: on a path, to know without asking that something is possible
 SEES_THROUGH = frozenset({"add", "zext", "sext", "shl", "concat", "ite", "band", "bor", "bxor"})
@@ -80,6 +80,15 @@ class CallPath(PathState):
         self.models: tuple[Sat, ...] = ()  #: assignments that satisfy all that holds
         self.cases: tuple[int, ...] = ()  #: the conditions by which it was split
         self.allocated: tuple[tuple[Region, Value] | None, ...] = ()  #: for each calloc, the region and its size
+
+    def conditions(self) -> list[Bool]:
+        """Everything that holds."""
+        out: list[Bool] = []
+        condition = self.condition
+        while condition is not None:
+            out.append(condition.condition)
+            condition = condition.before
+        return out
 
     def hold(self, condition: Bool) -> None:
         super().hold(condition)
@@ -192,24 +201,30 @@ class CallSearch(Search):
                 return model
         self._check_budget()
         self._sync(path)
-        answer = self._by_cases(list(conditions))
+        answer = self._by_cases(path, list(conditions))
         if isinstance(answer, Sat):
             path.models = (answer, *path.models[: MODELS_KEPT - 1])
         return answer
 
-    def _by_cases(self, conditions: list[Bool]) -> Answer:
-        """What the solver says; where that takes long and a condition is an alternative, what it says of each."""
+    def _by_cases(self, path: CallPath, conditions: list[Bool]) -> Answer:
+        """What the solver says; where that takes long, what it says of each case of an alternative among the
+        conditions, or what can be said over the integers."""
         flat: list[Bool] = []
         for each in conditions:
             flat += each.args if isinstance(each, Term) and each.op == "land" else (each,)
-        choice = next((each for each in flat if isinstance(each, Term) and each.op == "lor"), None)
-        self.solver.limit(FULL_RESOURCES if choice is None else FEW_RESOURCES)
+        self.solver.limit(FEW_RESOURCES)
         answer = self.solver.check(*flat)
-        if choice is None or not isinstance(answer, Unsure):
+        if not isinstance(answer, Unsure):
             return answer
+        choice = next((each for each in flat if isinstance(each, Term) and each.op == "lor"), None)
+        if choice is None:
+            if impossible(path.conditions(), flat):
+                return Unsat()
+            self.solver.limit(DEFAULT_RESOURCES)
+            return self.solver.check(*flat)
         flat.remove(choice)
         for each in choice.args:
-            answer = self._by_cases([*flat, each])
+            answer = self._by_cases(path, [*flat, each])
             if not isinstance(answer, Unsat):
                 return answer
         return Unsat()
