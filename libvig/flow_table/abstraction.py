@@ -48,7 +48,7 @@ def invariant(heap, table, parameters):
     yield "slots lead to indices", t.land(
         *(t.implies(probe.used(slot), t.ult(32, slot["value"], capacity)) for slot in slots)
     )
-    yield from probe.invariant(heap, of, _tag(heap, table))
+    yield from probe.invariant(heap, of)
     yield "no index is in two slots", probe.apart(heap, of, 32, lambda slot: slot["value"])
     used, keys = [each for each, _ in ages.ages_of(heap, table["ages"])], _keys(heap, table)
     key_bits = 8 * parameters["key_bytes"]

@@ -1,6 +1,7 @@
 """Proving libVig's compiled functions: the fixture that does it, and the table of what is proved."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ def library(request):
     if not (config.getini("vigor") if given is None else given):
         pytest.skip("a proof about libVig: run pytest with --vigor")
     from pytest_vigor.build import build_libvig, libvig_root
-    from pytest_vigor.refine.refinement import Library
+    from pytest_vigor.refine.library import Library
 
     return Library.at(build_libvig(), libvig_root(), 10 * config.getoption("vigor_cpu_seconds"))
 
@@ -25,14 +26,17 @@ def shown(request, record_property):
     """Fails unless every verdict is that the claim holds; notes the bound for the table."""
 
     def check(function, bound, verdicts):
-        from pytest_vigor.refine.refinement import Shown
+        from pytest_vigor.refine.library import Shown
 
         for sizes, verdict in verdicts:
             if not isinstance(verdict, Shown):
                 record_property(BOUNDS, (function, type(verdict).__name__, sizes))
                 pytest.fail(f"{function} at {sizes}: {verdict}", pytrace=False)
         record_property(BOUNDS, (function, "Proved", bound))
+        row = f"| `{function}` | Proved | {bound} |"
+        assert row in documented, f"docs/libvig_proofs.md lacks the row {row}"
 
+    documented = (Path(__file__).parents[2] / "docs" / "libvig_proofs.md").read_text().splitlines()
     return check
 
 

@@ -46,7 +46,7 @@ def test_function_of_numbers_does_what_its_contract_says(library, shown, functio
 @pytest.mark.parametrize(("function", "bits"), [("net_checksum_update16", 16), ("net_checksum_update32", 32)])
 def test_updating_is_computing_anew(library, shown, function, bits):
     """RFC 1624 §3, for any data of which the words that stay are not all 0, as in every header."""
-    from pytest_vigor.refine.refinement import Refuted, Shown
+    from pytest_vigor.refine.library import Refuted, Shown
 
     rest, old, new = t.var("the other words", 31), t.var("old", bits), t.var("new", bits)
     some = t.land(t.ult(31, 0, rest), t.ule(31, rest, 0xFFFF * (WORDS_MAX - 1)))
@@ -69,7 +69,7 @@ def test_updating_is_computing_anew(library, shown, function, bits):
 
 def test_checksum_is_that_of_rfc_1071(library, shown):
     """Every IPv4 header, and whatever is as short as the other cases of the loop."""
-    from pytest_vigor.refine.refinement import Refuted, Shown
+    from pytest_vigor.refine.library import Refuted, Shown
 
     def verdict(size_bytes):
         path = library.machine.start()

@@ -8,23 +8,22 @@ from typing import Any
 
 from pytest_vigor import contract as c, term as t
 from pytest_vigor.explore.memory import Failed, Stop
-from pytest_vigor.refine.listed import Finite
-from pytest_vigor.refine.machine import ALIGNMENTS, CallPath
-from pytest_vigor.refine.refinement import (
+from pytest_vigor.refine.library import (
     Laid,
     Library,
     NotShown,
     Parameters,
     Refuted,
     Shown,
-    Symbol,
     Unsettled,
     Verdict,
-    alternatives,
     argument,
     holding,
     unbroken,
 )
+from pytest_vigor.refine.listed import Finite
+from pytest_vigor.refine.machine import ALIGNMENTS, CallPath
+from pytest_vigor.refine.refinement import Symbol, alternatives
 
 CACHE_LINE_BYTES = 64
 
