@@ -9,9 +9,13 @@ from pytest_vigor.refine.listed import Entry, ListedItems
 probe = beside(__file__, "probe.py")
 
 
+def _key_address(heap, map, slot):
+    of, place = map["probe"], (slot.address - map["probe"]["slots"]) // slot.struct.size_bytes
+    return of["keys"] + place * of["key_stride_bytes"]
+
+
 def _key(heap, map):
-    size_bytes = map["probe"]["key_bytes"]
-    return lambda slot: heap.load(slot.address + slot.struct.size_bytes, size_bytes)
+    return lambda slot: heap.load(_key_address(heap, map, slot), map["probe"]["key_bytes"])
 
 
 def _tag(heap, map):
@@ -23,8 +27,7 @@ def unknown(heap, map, parameters):
     yield map.unknown("size", parameters["capacity"].bit_length())
     yield from probe.unknown(heap, map["probe"], _tag(heap, map))
     for slot in probe.slots(heap, map["probe"]):
-        key = slot.address + slot.struct.size_bytes
-        yield Unknown(key, parameters["key_bytes"], 8 * parameters["key_bytes"], "key")
+        yield Unknown(_key_address(heap, map, slot), parameters["key_bytes"], 8 * parameters["key_bytes"], "key")
 
 
 def invariant(heap, map, parameters):

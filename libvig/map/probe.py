@@ -6,7 +6,7 @@ from pytest_vigor import term as t
 
 
 def slots(heap, probe):
-    return heap.array(probe["slots"], probe["stride_bytes"], probe["mask"] + 1, "probe_slot")
+    return heap.array(probe["slots"], heap.structs["probe_slot"].size_bytes, probe["mask"] + 1, "probe_slot")
 
 
 def unknown(heap, probe, tag_of):
