@@ -3,8 +3,8 @@
 65,536 entries at 90 % occupancy, random keys, look-ups in random order (uniform, or by Zipf's law), one core, all
 tables in one process and each round one after the other. ``map`` and ``flow_table`` are libVig's, ``plain`` is a table
 as one would write it first, ``rte_hash`` is DPDK's (where libdpdk-dev is installed), with a linked list beside it for
-ages. Prints medians over the rounds in ns of the thread's CPU time, and last-level cache misses where the machine counts
-them; then the median ratios to rte_hash of the same round, with their quartiles, beside the targets.
+ages. Prints medians over the rounds in ns of the thread's CPU time, and last-level cache misses where they are counted
+and then the median ratios to rte_hash of the same round, with their quartiles, beside the targets.
 """
 
 from __future__ import annotations

@@ -36,6 +36,10 @@ def unknown(heap, table, parameters):
         yield Unknown(key, parameters["key_bytes"], 8 * parameters["key_bytes"], f"key {index}")
 
 
+def by_value(heap, table):
+    return ((table["probe"]["keys"], table["probe"]["keys"] + table["probe"]["key_bytes"]),)
+
+
 def invariant(heap, table, parameters):
     capacity, of = parameters["capacity"], table["probe"]
     yield "sizes are as allocated", t.land(

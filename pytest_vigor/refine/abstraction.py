@@ -7,7 +7,8 @@ allocation:
 - ``invariant``: by name, what holds of the contents between calls;
 - ``state``: the abstract state that the contents mean.
 
-``element(heap, place, index)`` says where a record is lent.
+``element(heap, place, index)`` says where a record is lent. ``by_value(heap, place)`` may name ranges of addresses in
+which an index that was read from memory does not split the path: those of what is only compared.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Abstraction:
     unknown: Callable[..., Iterable[Any]]
     invariant: Callable[..., Iterable[tuple[str, Bool]]]
     state: Callable[..., Any]
+    by_value: Callable[..., tuple[tuple[int, int], ...]]
     element: Callable[..., Any] | None
 
 
@@ -56,6 +58,6 @@ def abstractions(root: Path) -> dict[str, Abstraction]:
         name = path.parent.name
         found[name] = Abstraction(
             name, module.unknown, module.invariant, module.state,
-            getattr(module, "element", None),
+            getattr(module, "by_value", lambda *_: ()), getattr(module, "element", None),
         )  # fmt: skip
     return found

@@ -28,6 +28,7 @@ from pytest_vigor.term import Bool, Term, Value
 MALLOC_ALIGNMENT = 16  #: bytes; calloc's memory is aligned for any type (C11 section 7.22.3)
 ALIGNMENTS = range(0, 64, MALLOC_ALIGNMENT)  #: where in a cache line calloc's memory can begin
 FEW_RESOURCES = 200_000  #: before a question is asked case by case
+ARGUMENT = "argument "  #: how the names of symbols begin that are passed to a function
 MODELS_KEPT = 4  #: on a path, to know without asking that something is possible
 SEES_THROUGH = frozenset({"add", "zext", "sext", "shl", "concat", "ite", "band", "bor", "bxor"})
 
@@ -107,8 +108,10 @@ class CallPath(PathState):
 
 
 class SplitMemory(Memory):
-    """Memory in which an index that is not known splits the path."""
+    """Memory in which an index that is not known splits the path, except where one that was read from memory leads
+    into the ranges of addresses ``by_value``: there it chooses among all values that there are."""
 
+    by_value: tuple[tuple[int, int], ...] = ()
     asker: CallPath
 
     def load(self, address: Value, size_bytes: int, where: int, guard: Bool = True) -> Value:
@@ -126,12 +129,20 @@ class SplitMemory(Memory):
         if region is not None and (region.frame is not None or not isinstance(region.size_bytes, int)):
             return address
         known = settle(address, self.asker)
-        if isinstance(known, Term):
-            raise Case(self._case(known))
-        return known
+        if isinstance(known, int):
+            return known
+        tests, found = self._parts(known)
+        if any(start <= const < end for start, end in self.by_value) and not tests and all(map(_is_content, found)):
+            return known
+        raise Case(self._case(tests, found))
 
-    def _case(self, address: Term) -> Term:
-        """A condition that brings an address nearer to being known."""
+    def fork(self, asker: Any) -> SplitMemory:
+        other = super().fork(asker)
+        other.by_value = self.by_value
+        return other
+
+    def _parts(self, address: Term) -> tuple[list[Term], list[Term]]:
+        """What an address depends on: conditions, and other terms."""
         tests: dict[int, Term] = {}
         found: dict[int, Term] = {}
         stack: list[Any] = [address]
@@ -145,15 +156,23 @@ class SplitMemory(Memory):
                 stack.extend(each.args)
             else:
                 found[each.uid] = each
+        return list(tests.values()), list(found.values())
+
+    def _case(self, tests: list[Term], found: list[Term]) -> Term:
+        """A condition that brings an address nearer to being known."""
         if tests:
-            return next(iter(tests.values()))
-        leaf = min(found.values(), key=lambda each: each.width)
+            return tests[0]
+        leaf = min(found, key=lambda each: each.width)
         answer = self.asker.search.ask(self.asker)
         if not isinstance(answer, Sat):
             raise Stop(f"an index of which nothing is known: {t.show(leaf)}")
         condition = t.eq(leaf.width, leaf, int(answer.seen(leaf)))
         assert isinstance(condition, Term)
         return condition
+
+
+def _is_content(leaf: Term) -> bool:
+    return leaf.op == "var" and not leaf.data.startswith(ARGUMENT)
 
 
 def settle(value: Value, path: PathState) -> Value:

@@ -29,7 +29,7 @@ from pytest_vigor.refine.library import (
     unbroken,
 )
 from pytest_vigor.refine.listed import Finite
-from pytest_vigor.refine.machine import CallPath
+from pytest_vigor.refine.machine import ARGUMENT, CallPath, SplitMemory
 from pytest_vigor.smt import Sat
 from pytest_vigor.term import Bool, Value
 
@@ -130,6 +130,11 @@ class Refinement:
         path.hold(t.land(*(each.required for each in ways)))
         if not isinstance(self.search.ask(path), Sat):
             raise NotShown(Unsettled("no state is valid: the proof would say nothing"))
+        assert isinstance(path.memory, SplitMemory)
+        path.memory.by_value = tuple(
+            extent for laid in self.laid.values()
+            for extent in laid.abstraction.by_value(self.library.heap(path), laid.place)
+        )  # fmt: skip
         returned, stuck = self.library.machine.call(path, self.contract.name, passed)
         unbroken(self.library, self._told)
         if stuck:
@@ -165,12 +170,12 @@ class Refinement:
                 case c.State():
                     passed.append(self.laid[name].place.address)
                 case c.Scalar(bits, signed):
-                    value = t.var(f"argument {name}", bits)
+                    value = t.var(f"{ARGUMENT}{name}", bits)
                     passed.append(argument(value, kind))
                     bound[name] = Symbol(value, bits, signed)
                 case c.Key(of):
                     size_bytes = self.parameters[of]["key_bytes"]
-                    key = t.var(f"argument {name}", 8 * size_bytes)
+                    key = t.var(f"{ARGUMENT}{name}", 8 * size_bytes)
                     self.library.tag(key, size_bytes)
                     passed.append(block(path, f"the key {name}", size_bytes, key, writable=False).base)
                     bound[name] = Symbol(key, 8 * size_bytes, False)
@@ -290,7 +295,7 @@ class Refinement:
         for name, kind in self.contract.parameters.items():
             if isinstance(kind, c.Scalar | c.Key):
                 bits = kind.bits if isinstance(kind, c.Scalar) else 8 * self.parameters[kind.of]["key_bytes"]
-                lines.append(f"  {name} = {model.seen(t.var(f'argument {name}', bits)):#x}")
+                lines.append(f"  {name} = {model.seen(t.var(f'{ARGUMENT}{name}', bits)):#x}")
         for name, laid in self.laid.items():
             sizes = ", ".join(f"{key}={value}" for key, value in laid.parameters.items())
             lines.append(f"  {name} ({sizes})")
