@@ -309,7 +309,7 @@ class Solver:
         """Sets the budget of each further query."""
         if resources != self.resources:
             self.resources = resources
-            self._solver.set("rlimit", resources)
+            self._solver.set("rlimit", min(resources, PATIENCE))
 
     def push(self) -> None:
         self._solver.push()
@@ -357,7 +357,7 @@ class Solver:
         self.statistics.work.ask()
         start = process_time()
         answer = self._ask(self._solver, self.translator, conditions)
-        if isinstance(answer, Unsure):
+        if isinstance(answer, Unsure) and self.resources > PATIENCE:
             plain = [rewrite(each) for each in self._stack] if rewrite is not None else self._stack
             asked = [rewrite(each) for each in conditions] if rewrite is not None else list(conditions)
             answer = Unsat() if impossible(plain, asked or plain[-LATEST:]) else self._afresh(conditions)
