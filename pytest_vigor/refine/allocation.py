@@ -24,6 +24,7 @@ from pytest_vigor.refine.library import (
 from pytest_vigor.refine.listed import Finite
 from pytest_vigor.refine.machine import ALIGNMENTS, CallPath
 from pytest_vigor.refine.refinement import Symbol, alternatives
+from pytest_vigor.work import Exhausted
 
 CACHE_LINE_BYTES = 64
 
@@ -35,8 +36,8 @@ def allocation(library: Library, contract: c.Contract, parameters: Parameters) -
         return Shown(sum(_allocates(library, contract, parameters, alignment) for alignment in ALIGNMENTS), 0)
     except NotShown as found:
         return found.verdict
-    except Stop as stop:
-        return Unsettled(stop.reason)
+    except (Stop, Exhausted) as stop:
+        return Unsettled(str(stop))
 
 
 def _bound(contract: c.Contract, values: Any) -> dict[str, Any]:
@@ -141,8 +142,8 @@ def refusal(library: Library, contract: c.Contract) -> Verdict:
             ])  # fmt: skip
     except NotShown as found:
         return found.verdict
-    except Stop as stop:
-        return Unsettled(stop.reason)
+    except (Stop, Exhausted) as stop:
+        return Unsettled(str(stop))
     return Shown(len(ends), 0)
 
 
@@ -163,6 +164,6 @@ def validity(library: Library, cls: type, parameters: Parameters) -> Verdict:
             holding(library, end, [], [("is_valid agrees with the invariant", t.iff(said, invariant))], lambda _: [])
     except NotShown as found:
         return found.verdict
-    except Stop as stop:
-        return Unsettled(stop.reason)
+    except (Stop, Exhausted) as stop:
+        return Unsettled(str(stop))
     return Shown(len(returned), 0)

@@ -22,8 +22,9 @@ from pytest_vigor.explore.path import PathState
 from pytest_vigor.explore.search import Search
 from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.integers import impossible
-from pytest_vigor.smt import DEFAULT_RESOURCES, Answer, Sat, Solver, Translator, Unsat, Unsure
+from pytest_vigor.smt import DEFAULT_RESOURCES, Answer, Sat, Solver, Statistics, Translator, Unsat, Unsure
 from pytest_vigor.term import Bool, Term, Value
+from pytest_vigor.work import Work
 
 MALLOC_ALIGNMENT = 16  #: bytes; calloc's memory is aligned for any type (C11 section 7.22.3)
 ALIGNMENTS = range(0, 64, MALLOC_ALIGNMENT)  #: where in a cache line calloc's memory can begin
@@ -208,9 +209,11 @@ class CallSearch(Search):
     """Explores functions whose obligations are decided as they are met."""
 
     def __init__(self, binary: Binary, cpu_seconds: float) -> None:
-        super().__init__(binary, Facts(), cpu_seconds)
+        work = Work()
+        work.begin(f"{binary.path.name} against its contracts", cpu_seconds=cpu_seconds)
+        super().__init__(binary, Facts(), work)
         self.cuts = Cuts()
-        self.solver = Solver(self.cuts, exact=False)
+        self.solver = Solver(self.cuts, exact=False, statistics=Statistics(work=work))
         self.broken: list[Broken] = []
 
     def ask(self, path: CallPath, *conditions: Bool) -> Answer:
@@ -218,7 +221,6 @@ class CallSearch(Search):
         for model in path.models:
             if all(model.seen(each) is True for each in conditions):
                 return model
-        self._check_budget()
         self._sync(path)
         answer = self._by_cases(path, list(conditions))
         if isinstance(answer, Sat):

@@ -32,6 +32,7 @@ from pytest_vigor.refine.listed import Finite
 from pytest_vigor.refine.machine import ARGUMENT, CallPath, SplitMemory
 from pytest_vigor.smt import Sat
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.work import Exhausted
 
 
 @dataclass(slots=True)
@@ -115,8 +116,8 @@ class Refinement:
             paths = self._prove()
         except NotShown as found:
             return found.verdict
-        except Stop as stop:
-            return Unsettled(stop.reason)
+        except (Stop, Exhausted) as stop:
+            return Unsettled(str(stop))
         return Shown(paths, process_time() - started)
 
     # ---- before the call
