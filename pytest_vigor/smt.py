@@ -70,6 +70,10 @@ class Sat:
                 return found
         return bool(self.value(condition))
 
+    def seen(self, value: Any) -> Any:
+        """The value as the solver sees it, for which what is uninterpreted there may be any function."""
+        return self._translator.model_value(self._model, value, value.args) if isinstance(value, Term) else value
+
     def _leaf(self, leaf: Term, args: tuple[Any, ...]) -> Any:
         key = (leaf.op, leaf.data, leaf.width, args)
         if key not in self._leaves:
@@ -236,7 +240,7 @@ class Translator:
 
     def model_value(self, model: Any, leaf: Term, args: tuple[Any, ...]) -> Any:
         """The value of a variable, or of a function at concrete arguments, in a z3 model."""
-        if leaf.op == "app":
+        if leaf.op == "app" and args != leaf.args:
             name, domain = leaf.data
             ast = self._apply(name, domain, leaf.width, [self(a, w) for a, w in zip(args, domain, strict=True)])
         else:
@@ -302,6 +306,12 @@ class Solver:
         self._solver = _incremental(self.translator.context, min(self.resources, PATIENCE))
         self._solver.push()  # from the first level on it works incrementally, which is much the faster way here
 
+    def limit(self, resources: int) -> None:
+        """Sets the budget of each further query."""
+        if resources != self.resources:
+            self.resources = resources
+            self._solver.set("rlimit", min(resources, PATIENCE))
+
     def push(self) -> None:
         self._solver.push()
         self._marks.append(len(self._stack))
@@ -348,7 +358,7 @@ class Solver:
         self.statistics.work.ask()
         start = process_time()
         answer = self._ask(self._solver, self.translator, conditions)
-        if isinstance(answer, Unsure):
+        if isinstance(answer, Unsure) and self.resources > PATIENCE:
             plain = [rewrite(each) for each in self._stack] if rewrite is not None else self._stack
             asked = [rewrite(each) for each in conditions] if rewrite is not None else list(conditions)
             if impossible(plain, asked or plain[-LATEST:]):

@@ -19,6 +19,7 @@ FLOORS = """
 6  store render evidence
 5  minimise
 5  judge capture
+4  refine
 4  fuzz
 4  invariant replay
 4  explore plain
@@ -31,7 +32,7 @@ FLOORS = """
 2  smt behaviour counterexample equalities
 1  integers
 1  known
-1  build binary headers lines record
+1  build binary headers lines record structs
 0  network_function assumption compiler frame hooks number packet trace verdict
 0  notation
 0  layout term

@@ -35,9 +35,8 @@ struct flow_table *flow_table_alloc(uint32_t key_bytes, uint32_t capacity)
         return NULL;
     }
     unsigned char *records = (unsigned char *) table + records_offset;
-    table->probe.slots = (unsigned char *) table + slots_offset;
+    table->probe.slots = (struct probe_slot *) (void *) ((unsigned char *) table + slots_offset);
     table->probe.keys = records + sizeof(struct ages_node);
-    table->probe.stride_bytes = sizeof(struct probe_slot);
     table->probe.key_stride_bytes = record_bytes;
     table->probe.mask = slots - 1;
     table->probe.key_bytes = key_bytes;
@@ -81,7 +80,7 @@ static void erase(struct flow_table *table, uint32_t index)
     while (probe_slot(&table->probe, slot)->value != index || probe_slot(&table->probe, slot)->tag != tag) {
         slot = (slot + 1) & table->probe.mask;
     }
-    probe_remove(&table->probe, slot);
+    probe_remove(&table->probe, PROBE_KEYS_BY_VALUE, slot);
     ages_release(&table->ages, index);
 }
 

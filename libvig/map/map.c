@@ -5,6 +5,10 @@
 
 _Static_assert(MAP_CAPACITY_MAX == PROBE_CAPACITY_MAX, "the limit is that of the probing");
 
+/*
+ * Tags and values are apart from keys, eight to the cache line: a look-up of an absent key hardly ever sees more than one
+ * line. That of a present one loads its key at the same time, because the slot says where it is.
+ */
 struct map {
     struct probe probe; /* keys are by slot */
     uint32_t capacity;
@@ -17,18 +21,21 @@ struct map *map_alloc(uint32_t key_bytes, uint32_t capacity)
         return NULL;
     }
     const uint32_t slots = probe_slots_for(capacity);
-    const size_t stride_bytes = block_stride(sizeof(struct probe_slot) + (size_t) key_bytes);
+    const size_t key_stride_bytes = block_stride(key_bytes);
     size_t total_bytes = sizeof(struct map);
     size_t slots_offset;
-    if (!block_add(&total_bytes, slots, stride_bytes, &slots_offset)) {
+    size_t keys_offset;
+    if (!block_add(&total_bytes, slots, sizeof(struct probe_slot), &slots_offset) ||
+        !block_add(&total_bytes, slots, key_stride_bytes, &keys_offset)) {
         return NULL;
     }
     struct map *map = block_alloc(total_bytes);
     if (map == NULL) {
         return NULL;
     }
-    map->probe.slots = (unsigned char *) map + slots_offset;
-    map->probe.stride_bytes = stride_bytes;
+    map->probe.slots = (struct probe_slot *) (void *) ((unsigned char *) map + slots_offset);
+    map->probe.keys = (unsigned char *) map + keys_offset;
+    map->probe.key_stride_bytes = key_stride_bytes;
     map->probe.mask = slots - 1;
     map->probe.key_bytes = key_bytes;
     map->capacity = capacity;
@@ -73,7 +80,7 @@ bool map_erase(struct map *map, const void *key)
     if (slot == PROBE_NO_SLOT) {
         return false;
     }
-    probe_remove(&map->probe, slot);
+    probe_remove(&map->probe, PROBE_KEYS_BY_SLOT, slot);
     map->size--;
     return true;
 }

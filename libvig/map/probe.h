@@ -28,15 +28,14 @@ struct probe_slot {
 };
 
 struct probe {
-    unsigned char *slots; /* a struct probe_slot every stride bytes */
-    unsigned char *keys;
-    size_t stride_bytes;
+    struct probe_slot *slots;
+    unsigned char *keys; /* one every stride bytes */
     size_t key_stride_bytes;
     uint32_t mask; /* the number of slots, a power of two, minus one */
     uint32_t key_bytes;
 };
 
-/* Where a key is: after its slot, or at the slot's value in an array of records. Known when compiling. */
+/* Where the key of a slot is among all keys: at the slot's number, or at its value. Known when compiling. */
 enum probe_keys { PROBE_KEYS_BY_SLOT, PROBE_KEYS_BY_VALUE };
 
 static inline uint32_t probe_slots_for(uint32_t capacity)
@@ -115,15 +114,13 @@ static inline bool probe_keys_equal(const unsigned char *a, const unsigned char 
 
 static inline struct probe_slot *probe_slot(const struct probe *probe, uint32_t slot)
 {
-    return (struct probe_slot *) (void *) (probe->slots + slot * probe->stride_bytes);
+    return &probe->slots[slot];
 }
 
 static inline unsigned char *probe_key(const struct probe *probe, enum probe_keys where, uint32_t slot)
 {
-    if (where == PROBE_KEYS_BY_SLOT) {
-        return probe->slots + slot * probe->stride_bytes + sizeof(struct probe_slot);
-    }
-    return probe->keys + probe_slot(probe, slot)->value * probe->key_stride_bytes;
+    const uint32_t place = where == PROBE_KEYS_BY_SLOT ? slot : probe_slot(probe, slot)->value;
+    return probe->keys + place * probe->key_stride_bytes;
 }
 
 /* The slot of the key, whose tag the caller has computed; PROBE_NO_SLOT if it is absent. */
@@ -157,7 +154,7 @@ static inline uint32_t probe_free_slot(const struct probe *probe, uint32_t tag)
  * Makes the slot unused. Later slots whose search passes it move up into the gap, so that no search ends too early
  * and no slot stays marked as deleted (Knuth, The Art of Computer Programming, volume 3, section 6.4, algorithm R).
  */
-static inline void probe_remove(const struct probe *probe, uint32_t slot)
+static inline void probe_remove(const struct probe *probe, enum probe_keys where, uint32_t slot)
 {
     uint32_t gap = slot;
     for (;;) {
@@ -169,7 +166,10 @@ static inline void probe_remove(const struct probe *probe, uint32_t slot)
         const uint32_t distance_from_start = (slot - tag) & probe->mask;
         const uint32_t distance_from_gap = (slot - gap) & probe->mask;
         if (distance_from_start >= distance_from_gap) {
-            memcpy(probe_slot(probe, gap), probe_slot(probe, slot), probe->stride_bytes);
+            *probe_slot(probe, gap) = *probe_slot(probe, slot);
+            if (where == PROBE_KEYS_BY_SLOT) {
+                memcpy(probe_key(probe, where, gap), probe_key(probe, where, slot), probe->key_bytes);
+            }
             gap = slot;
         }
     }

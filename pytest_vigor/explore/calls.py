@@ -7,13 +7,12 @@ from typing import Any
 from pytest_vigor import contract as c, term as t
 from pytest_vigor.behaviour import Called
 from pytest_vigor.explore.block import CALLER_SAVED
+from pytest_vigor.explore.entry import ARGUMENT_REGISTERS
 from pytest_vigor.explore.libc import LIBC
 from pytest_vigor.explore.memory import Failed, Stop
 from pytest_vigor.explore.path import Loan, PathState
 from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.term import Value
-
-ARGUMENT_REGISTERS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 
 
 class Calls:

@@ -17,20 +17,16 @@ from pytest_vigor.contract import Contracts, NewStructure, state
 from pytest_vigor.errors import VigorError
 from pytest_vigor.explore.block import Registers
 from pytest_vigor.explore.calls import Calls
+from pytest_vigor.explore.entry import restored, set_up, short
 from pytest_vigor.explore.memory import REGION_BASE, Cell, Failed, Memory, Region, Stop
 from pytest_vigor.explore.path import PathState
-from pytest_vigor.explore.search import EXIT, Search
+from pytest_vigor.explore.search import Search
 from pytest_vigor.frame import Frame
 from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.headers import Header
 from pytest_vigor.layout import Bytes, Integer, Scalar, Struct, scalars
 from pytest_vigor.term import Bool, Value
 from pytest_vigor.work import Work
-
-STACK_BYTES = 64 * 1024
-TLS_BYTES = 256
-CANARY_OFFSET = 0x28
-CALLEE_SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
 
 
 @dataclass(slots=True)
@@ -69,17 +65,7 @@ class Explorer:
         """A path at the start of a call: stack, thread-local storage, and the return address."""
         path = PathState(self.search, Registers.fresh("at entry"))
         path.memory = Memory(self.binary, path)
-        stack = path.memory.add("the stack", STACK_BYTES)
-        tls = path.memory.add("thread-local storage", TLS_BYTES)
-        for k in range(8):
-            tls.cells[CANARY_OFFSET + k] = (t.var("canary", 64), 8, k)
-        # The return address is the last that a function may touch (what lies above is its caller's), and the stack is
-        # aligned to 16 bytes before the call that puts it there (System V ABI section 3.2.2).
-        top = STACK_BYTES - 8
-        for k in range(8):
-            stack.cells[top + k] = (EXIT, 8, k)
-        path.registers.write("rsp", stack.base + top)
-        path.registers.write("fs", tls.base)
+        set_up(path)
         return path
 
     def _struct(self, path: PathState, struct: Struct, symbol: str) -> int:
@@ -91,17 +77,13 @@ class Explorer:
                 region.cells[leaf.offset + k] = (value, leaf.type.size_bytes, k)
         return region.base
 
-    def _short(self, value: Value, bits: int) -> Value:
-        """An argument narrower than a register: its caller extends it to 32 bits (assumption ABI_EXTENSION)."""
-        return t.concat([(32, t.undefined("the upper half of an argument", 32)), (32, t.zext(value, bits, 32))])
-
     def init_paths(self) -> tuple[Path, ...]:
         """Explores nf_init from the binary as it is loaded."""
         path = self._machine()
         for address in self.binary.initialisers:
             self._initialise(path, address)
         path.registers.write("rdi", self._struct(path, self.header.config, "config"))
-        path.registers.write("rsi", self._short(t.var(b.DEVICE_COUNT, 16), 16))
+        path.registers.write("rsi", short(t.var(b.DEVICE_COUNT, 16), 16))
         saved = path.registers.copy()
         calls = Calls(self.contracts, self.facts, allocating=True)
 
@@ -149,9 +131,9 @@ class Explorer:
             packet = path.memory.add("the packet", t.zext(length, 16, 64), frame=Frame(b.PACKET))
             path.hold(t.ult(16, device, t.var(b.DEVICE_COUNT, 16)))
             path.hold(t.ule(16, length, b.LENGTH_MAX))
-            path.registers.write("rdi", self._short(device, 16))
+            path.registers.write("rdi", short(device, 16))
             path.registers.write("rsi", packet.base)
-            path.registers.write("rdx", self._short(length, 16))
+            path.registers.write("rdx", short(length, 16))
             path.registers.write("rcx", t.zext(now, b.TIME_BITS, 64))
             finish = self._finish_process(path.registers.copy(), packet)
         else:
@@ -166,10 +148,7 @@ class Explorer:
 
     def _conventions(self, end: PathState, start: Registers) -> None:
         """What any function owes its caller."""
-        kept = end.registers.read("rsp") == t.add(64, start.read("rsp"), 8) and all(
-            end.registers.read(name) is start.read(name) for name in CALLEE_SAVED
-        )
-        if not kept:
+        if not restored(end, start):
             end.oblige(False, "crash", end.where, "the stack pointer and the callee-saved registers are restored")
         for loan in end.loans.values():
             end.oblige(False, "contract", end.where, f"every record of {loan.vector} is given back")

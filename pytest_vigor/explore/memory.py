@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, Self
 
 from pytest_vigor import term as t
 from pytest_vigor.binary import Binary
@@ -87,9 +87,9 @@ class Memory:
             )  # fmt: skip
             self.regions[-segment.address] = region
 
-    def fork(self, asker: Asker) -> Memory:
+    def fork(self, asker: Asker) -> Self:
         """A copy for another path; both must copy a region before they write to it."""
-        other = Memory.__new__(Memory)
+        other = type(self).__new__(type(self))
         other.binary, other.asker, other.regions = self.binary, asker, dict(self.regions)
         other.uninitialised = self.uninitialised
         self.owner, other.owner = object(), object()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from pytest_vigor.behaviour import Assume, Event, Node, Oblige
 from pytest_vigor.explore.block import Registers
@@ -68,8 +68,8 @@ class PathState:
         self.failed = True
         return self
 
-    def fork(self) -> PathState:
-        other = PathState.__new__(PathState)
+    def fork(self) -> Self:
+        other = type(self).__new__(type(self))
         for name, value in vars(self).items():
             setattr(other, name, value.copy() if isinstance(value, dict | Registers | Known) else value)
         other.memory = self.memory.fork(other)

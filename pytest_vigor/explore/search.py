@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pytest_vigor import term as t
 from pytest_vigor.behaviour import Path
 from pytest_vigor.binary import Binary
-from pytest_vigor.explore.block import Branch, Jump, Split, run
+from pytest_vigor.explore.block import Block, Branch, Cursor, Jump, Leave, Split, run
 from pytest_vigor.explore.lift import Lifter
 from pytest_vigor.explore.memory import Failed, Stop
 from pytest_vigor.explore.merge import merge
@@ -100,7 +100,7 @@ class Search:
         """All paths from a state at an address to the entry point's return."""
         out: list[Path] = []
         self._ranks = reverse_postorder(self.lifter, address)
-        work: list[tuple[PathState, int, object]] = [(start, address, None)]
+        work: list[tuple[PathState, int, Cursor | None]] = [(start, address, None)]
         while work:
             path, address, cursor = self._next(work)
             try:
@@ -120,7 +120,7 @@ class Search:
         self._found += len(out)
         return out
 
-    def _next(self, work: list[tuple[PathState, int, object]]) -> tuple[PathState, int, object]:
+    def _next(self, work: list[tuple[PathState, int, Cursor | None]]) -> tuple[PathState, int, Cursor | None]:
         """The path that is least far, joined with those that wait at the same place."""
         last = len(self._ranks)
         chosen = min(
@@ -132,14 +132,22 @@ class Search:
             return path, address, cursor
         for k in range(len(work) - 1, -1, -1):
             if work[k][1] == address and work[k][2] is None:
-                merged = merge(path, work[k][0])
+                merged = self.join(path, work[k][0])
                 if merged is not None:
                     path = merged
                     del work[k]
         return path, address, None
 
+    def join(self, a: PathState, b: PathState) -> PathState | None:
+        """One path for two that wait at one place, or None where they are better kept apart."""
+        return merge(a, b)
+
+    def execute(self, path: PathState, block: Block, cursor: Cursor | None) -> Leave:
+        """Runs a block, from its start or a cursor, until control leaves it or depends on something symbolic."""
+        return run(block, cursor, path.registers, path.memory)
+
     def _run(
-        self, path: PathState, address: int, cursor: object, work: list[tuple[PathState, int, object]],
+        self, path: PathState, address: int, cursor: Cursor | None, work: list[tuple[PathState, int, Cursor | None]],
         call: CallImport, finish: Finish, out: list[Path],
     ) -> None:  # fmt: skip
         while True:
@@ -165,7 +173,7 @@ class Search:
                 path.circles(address, LOOP_BUDGET)
             path.where = address
             block = self.lifter.block(address)
-            match run(block, cursor, path.registers, path.memory):  # type: ignore[arg-type]
+            match self.execute(path, block, cursor):
                 case Jump(target, kind):
                     cursor = None
                     if kind not in ("Ijk_Boring", "Ijk_Call", "Ijk_Ret"):
@@ -195,11 +203,11 @@ class Search:
                     return
 
     def _fork(
-        self, path: PathState, condition: Term, yes: tuple[int, object], no: tuple[int, object],
-        work: list[tuple[PathState, int, object]],
+        self, path: PathState, condition: Term, yes: tuple[int, Cursor | None], no: tuple[int, Cursor | None],
+        work: list[tuple[PathState, int, Cursor | None]],
     ) -> None:  # fmt: skip
         path.initialised(condition, path.where, "a branch")
-        sides: list[tuple[Bool, tuple[int, object]]] = []
+        sides: list[tuple[Bool, tuple[int, Cursor | None]]] = []
         for side, target in ((condition, yes), (t.lnot(condition), no)):
             if self.possible(path, side):
                 sides.append((side, target))

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from pytest_vigor import term as t
 from pytest_vigor.term import Bool, Term, Value
 
+COUNT_BITS = 32
+
 Predicate = Callable[[Any], Bool]
 Extent = Callable[[], Iterable[int]]
 Definition = Callable[[Value], None]
@@ -30,6 +32,11 @@ class Knowledge(Protocol):
         self, identity: Hashable, domain: str, width: int, predicate: Predicate, extent: Extent
     ) -> Bool:
         """Whether a predicate holds at every index or key; ``extent`` lists them where the state is plain."""
+
+    def count(
+        self, identity: Hashable, name: str, capacity: Value, predicate: Predicate, extent: Extent
+    ) -> Value:
+        """How many indices below a capacity a predicate holds at."""
 
     def apply(self, name: str, width: int, key_bits: int, key: Value) -> Value:
         """The value of an unknown function of a key."""
@@ -96,6 +103,13 @@ class Facts:
             self.universal(domain, lambda value: t.implies(holds, predicate(value)))
         return found
 
+    def count(
+        self, identity: Hashable, name: str, capacity: Value, predicate: Predicate, extent: Extent
+    ) -> Value:
+        count = self.fresh(f"{name}.count", COUNT_BITS, ("count", identity))
+        self.fact(t.ule(COUNT_BITS, count, capacity))
+        return count
+
     def apply(self, name: str, width: int, key_bits: int, key: Value) -> Value:
         value = t.app(name, width, (key_bits, key))
         # That equal keys have equal values a solver knows of itself. But keys that are put together of bytes it finds
@@ -156,6 +170,11 @@ class Plain:
         self, identity: Hashable, domain: str, width: int, predicate: Predicate, extent: Extent
     ) -> Bool:
         return all(predicate(value) is True for value in extent())
+
+    def count(
+        self, identity: Hashable, name: str, capacity: Value, predicate: Predicate, extent: Extent
+    ) -> Value:
+        return sum(predicate(value) is True for value in extent())
 
     def apply(self, name: str, width: int, key_bits: int, key: Value) -> Value:
         raise LookupError(f"{name} is not determined by plain values")

@@ -119,10 +119,12 @@ class Pool:
         assert isinstance(expired, Expired)
         if isinstance(self.flows, PlainBase):
             return sum(expired.before.after(age) is True for _, age in self.flows.entries.values())
-        if isinstance(self.flows.facts, Plain):
-            return sum(expired.before.after(age) is True for _, age in self.entries().values())
-        count = self.flows.facts.fresh(f"{self.flows.name}.count", INDEX_BITS, ("count", expired.identity))
-        self.flows.facts.fact(t.ule(INDEX_BITS, count, self.flows.capacity))
+        flows, before = self.flows, expired.before
+
+        def early(index: Value) -> Bool:
+            return t.land(flows.used(index), before.after(flows.age(index)))
+
+        count = flows.facts.count(expired.identity, flows.name, flows.capacity, early, self._extent)
         return number(self.run, count, INDEX_BITS)
 
     def _forall(self, what: Hashable, predicate: Any) -> Bool:

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pytest_vigor import __version__
 from pytest_vigor.assumption import ASSUMPTIONS
 from pytest_vigor.behaviour import LENGTH_MAX
-from pytest_vigor.explore.explorer import STACK_BYTES
+from pytest_vigor.explore.entry import STACK_BYTES
 from pytest_vigor.explore.search import FORK_BUDGET, JUMP_LIMIT, LOOP_BUDGET, PATH_LIMIT
 from pytest_vigor.judge import DECISION_LIMIT
 from pytest_vigor.report.schema import FORMAT, Assumption, Bound, NetworkFunction, Property, Report

@@ -138,7 +138,7 @@ WRONG = (
     Wrong(
         "erase_leaves_the_key",
         "flow_table/flow_table.c",
-        "    probe_remove(&table->probe, slot);",
+        "    probe_remove(&table->probe, PROBE_KEYS_BY_VALUE, slot);",
         "",
         ("flow_table",),
     ),

@@ -1,0 +1,56 @@
+"""Proving libVig's compiled functions: the fixture that does it, and the table of what is proved."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+BOUNDS = "libvig bound"
+
+
+@pytest.fixture(scope="session")
+def library(request):
+    """The compiled libVig, as it is shipped."""
+    config = request.config
+    given = config.getoption("vigor")
+    if not (config.getini("vigor") if given is None else given):
+        pytest.skip("a proof about libVig: run pytest with --vigor")
+    from pytest_vigor.build import build_libvig, libvig_root
+    from pytest_vigor.refine.library import Library
+
+    return Library.at(build_libvig(), libvig_root(), 10 * config.getoption("vigor_cpu_seconds"))
+
+
+@pytest.fixture
+def shown(request, record_property):
+    """Fails unless every verdict is that the claim holds; notes the bound for the table."""
+
+    def check(function, bound, verdicts):
+        from pytest_vigor.refine.library import Shown
+
+        for sizes, verdict in verdicts:
+            if not isinstance(verdict, Shown):
+                record_property(BOUNDS, (function, type(verdict).__name__, sizes))
+                pytest.fail(f"{function} at {sizes}: {verdict}", pytrace=False)
+        record_property(BOUNDS, (function, "Proved", bound))
+        row = f"| `{function}` | Proved | {bound} |"
+        assert row in documented, f"docs/libvig_proofs.md lacks the row {row}"
+
+    documented = (Path(__file__).parents[2] / "docs" / "libvig_proofs.md").read_text().splitlines()
+    return check
+
+
+def _rows(reports) -> Iterator[tuple[str, str, str]]:
+    for report in reports:
+        for name, value in getattr(report, "user_properties", ()):
+            if name == BOUNDS and getattr(report, "when", "") == "call":
+                yield tuple(value)
+
+
+def pytest_terminal_summary(terminalreporter):
+    rows = [row for reports in terminalreporter.stats.values() for row in _rows(reports)]
+    if rows:
+        terminalreporter.section("libVig")
+        widths = [max(len(row[column]) for row in rows) for column in range(2)]
+        for row in sorted(rows):
+            terminalreporter.write_line(f"{row[0]:{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}")

@@ -1,0 +1,89 @@
+"""net.h's checksums are those of RFC 1071, and its updates by RFC 1624 equal computing them anew, for all data.
+
+RFC 1071 adds 16-bit words in one's complement: their sum modulo 65535, of which 65535 is the other zero that only words
+that are all 0 do not give. Asked over the integers, where that is linear.
+"""
+
+import pytest
+
+from pytest_vigor import contract as c, term as t
+from pytest_vigor.build import libvig_root
+from pytest_vigor.integers import impossible
+
+NUMERIC = sorted(c.collect([c.module_at(libvig_root() / "net" / "contract.py")]).by_name)
+WORDS_MAX = 1 << 15  # of a datagram, which has at most 65,535 bytes
+SIZES = (*range(10), *range(20, 64, 4))  # and the headers of IPv4
+
+
+def _recomputed(total):
+    """The checksum of words of which the sum is given in 32 bits (RFC 1071 section 1)."""
+    folded = t.add(32, 1, t.urem(32, t.sub(32, total, 1), 0xFFFF))
+    return t.extract(t.sub(32, 0xFFFF, t.ite(32, t.eq(32, total, 0), 0, folded)), 32, 15, 0)
+
+
+def _called(library, path, function, arguments):
+    returned, stuck = library.machine.call(path, function, arguments)
+    assert returned and not stuck and not library.machine.search.broken
+    return [(end, t.extract(end.registers.read("rax"), 64, 15, 0)) for end in returned]
+
+
+def _always_equal(pairs, more=()):
+    """Whether what was returned is what is expected, on every path."""
+    return all(
+        impossible([*end.conditions(), *more], [t.ne(16, value, expected)]) or t.eq(16, value, expected) is True
+        for end, value, expected in pairs
+    )
+
+
+@pytest.mark.parametrize("function", NUMERIC)
+def test_function_of_numbers_does_what_its_contract_says(library, shown, function):
+    from pytest_vigor.refine.refinement import Refinement
+
+    verdict = Refinement(library, library.contracts.by_name[function], {}).verdict()
+    shown(function, "every argument", [("any argument", verdict)])
+
+
+@pytest.mark.parametrize(("function", "bits"), [("net_checksum_update16", 16), ("net_checksum_update32", 32)])
+def test_updating_is_computing_anew(library, shown, function, bits):
+    """RFC 1624 §3, for any data of which the words that stay are not all 0, as in every header."""
+    from pytest_vigor.refine.library import Refuted, Shown
+
+    rest, old, new = t.var("the other words", 31), t.var("old", bits), t.var("new", bits)
+    some = t.land(t.ult(31, 0, rest), t.ule(31, rest, 0xFFFF * (WORDS_MAX - 1)))
+
+    def total(value):
+        words = [t.extract(value, bits, low + 15, low) for low in range(0, bits, 16)]
+        out = t.zext(rest, 31, 32)
+        for word in words:
+            out = t.add(32, out, t.zext(word, 16, 32))
+        return out
+
+    path = library.machine.start()
+    path.hold(some)
+    before = _recomputed(total(old))
+    arguments = [t.zext(before, 16, 64), t.zext(old, bits, 64), t.zext(new, bits, 64)]
+    pairs = [(end, value, _recomputed(total(new))) for end, value in _called(library, path, function, arguments)]
+    verdict = Shown(len(pairs), 0) if _always_equal(pairs) else Refuted("not shown over the integers")
+    shown(f"{function} = recomputation", "every header and datagram", [("any data", verdict)])
+
+
+def test_checksum_is_that_of_rfc_1071(library, shown):
+    """Every IPv4 header, and whatever is as short as the other cases of the loop."""
+    from pytest_vigor.refine.library import Refuted, Shown
+
+    def verdict(size_bytes):
+        path = library.machine.start()
+        data = path.memory.add("the data", size_bytes, writable=False)
+        total = 0
+        for at in range(0, size_bytes, 2):
+            width = min(2, size_bytes - at)
+            word = t.var(f"word {at}", 8 * width)
+            for k in range(width):
+                data.cells[at + k] = (word, width, k)
+            total = t.add(32, total, t.zext(word, 8 * width, 32))
+        returned = _called(library, path, "net_checksum", [data.base, size_bytes])
+        pairs = [(end, value, _recomputed(total)) for end, value in returned]
+        return Shown(len(pairs), 0) if _always_equal(pairs) else Refuted("not shown over the integers")
+
+    verdicts = ((f"{size} bytes", verdict(size)) for size in SIZES)
+    shown("net_checksum", "every IPv4 header, and 0 to 9 bytes", verdicts)

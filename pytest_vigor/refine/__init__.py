@@ -1,0 +1,1 @@
+"""Proofs that a library's compiled functions do what their contracts say."""

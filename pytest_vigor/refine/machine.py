@@ -1,0 +1,384 @@
+"""Exploring one library function at a time, from memory of a known shape whose contents are symbols.
+
+What memory holds is assumed to satisfy the structure's invariant from the start. So each obligation on the way is put
+to the solver where it is met, and where an access depends on an index that is not known, the path splits into one for
+each value that the index can have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_vigor import term as t
+from pytest_vigor.behaviour import Path
+from pytest_vigor.binary import Binary
+from pytest_vigor.explore.block import CALLER_SAVED, Block, Cursor, Leave, Registers, Split
+from pytest_vigor.explore.entry import ARGUMENT_REGISTERS, restored, set_up
+from pytest_vigor.explore.libc import LIBC
+from pytest_vigor.explore.memory import REGION_BASE, Failed, Memory, Region, Stop
+from pytest_vigor.explore.path import PathState
+from pytest_vigor.explore.search import Search
+from pytest_vigor.ghost.facts import Facts
+from pytest_vigor.integers import impossible
+from pytest_vigor.smt import DEFAULT_RESOURCES, Answer, Sat, Solver, Statistics, Translator, Unsat, Unsure
+from pytest_vigor.term import Bool, Term, Value
+from pytest_vigor.work import Work
+
+MALLOC_ALIGNMENT = 16  #: bytes; calloc's memory is aligned for any type (C11 section 7.22.3)
+ALIGNMENTS = range(0, 64, MALLOC_ALIGNMENT)  #: where in a cache line calloc's memory can begin
+FEW_RESOURCES = 200_000  #: before a question is asked case by case
+ARGUMENT = "argument "  #: how the names of symbols begin that are passed to a function
+MODELS_KEPT = 4  #: on a path, to know without asking that something is possible
+SEES_THROUGH = frozenset({"add", "zext", "sext", "shl", "concat", "ite", "band", "bor", "bxor"})
+
+Handler = Callable[["CallPath", str], "list[CallPath] | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An obligation that does not hold, or that the solver could not decide."""
+
+    kind: str
+    detail: str
+    where: int
+    model: Sat | None
+    reason: str
+
+
+class Case(Exception):
+    """What comes next depends on a condition: the path has to be split."""
+
+    def __init__(self, condition: Term) -> None:
+        super().__init__(t.show(condition))
+        self.condition = condition
+
+
+class Cuts(Translator):
+    """A translator to which some terms are unknown functions of what they depend on, such as a hash of its key. Each
+    of a name must be the same function: what holds for any function holds for that one."""
+
+    def __init__(self) -> None:
+        super().__init__(abstract=True)
+        self.cuts: dict[int, tuple[str, Term]] = {}
+
+    def _translate(self, term: Term) -> Any:
+        found = self.cuts.get(term.uid)
+        if found is None:
+            return super()._translate(term)
+        name, argument = found
+        return self._apply(name, (argument.width,), term.width, [self(argument)])
+
+
+class CallPath(PathState):
+    """A path through one function."""
+
+    search: CallSearch
+
+    def __init__(self, search: CallSearch, registers: Registers) -> None:
+        super().__init__(search, registers)
+        self.entry: tuple[Value, Value] = (0, 0)  #: the stack pointer and the base of thread-local storage
+        self.models: tuple[Sat, ...] = ()  #: assignments that satisfy all that holds
+        self.cases: tuple[int, ...] = ()  #: the conditions by which it was split
+        self.allocated: tuple[tuple[Region, Value] | None, ...] = ()  #: for each calloc, the region and its size
+
+    def conditions(self) -> list[Bool]:
+        """Everything that holds."""
+        out: list[Bool] = []
+        condition = self.condition
+        while condition is not None:
+            out.append(condition.condition)
+            condition = condition.before
+        return out
+
+    def hold(self, condition: Bool) -> None:
+        super().hold(condition)
+        self.models = tuple(each for each in self.models if each.seen(condition) is True)
+
+    def oblige(self, condition: Bool, kind: str, where: int, detail: str = "") -> None:
+        if condition is True or self.decided(condition) is True:
+            return
+        answer = self.search.ask(self, t.lnot(condition))
+        if not isinstance(answer, Unsat):
+            model = answer if isinstance(answer, Sat) else None
+            reason = "" if model else getattr(answer, "reason", "")
+            self.search.broken.append(Broken(kind, detail, where, model, reason))
+            raise Failed
+        self.hold(condition)
+
+
+class SplitMemory(Memory):
+    """Memory in which an index that is not known splits the path, except where one that was read from memory leads
+    into the ranges of addresses ``by_value``: there it chooses among all values that there are."""
+
+    by_value: tuple[tuple[int, int], ...] = ()
+    asker: CallPath
+
+    def load(self, address: Value, size_bytes: int, where: int, guard: Bool = True) -> Value:
+        return super().load(self.settled(address), size_bytes, where, guard)
+
+    def store(self, address: Value, size_bytes: int, value: Value, where: int, guard: Bool = True) -> None:
+        super().store(self.settled(address), size_bytes, value, where, guard)
+
+    def settled(self, address: Value) -> Value:
+        """The address, as far as the path knows it; raises Case where it has to be known, and is not."""
+        if isinstance(address, int):
+            return address
+        const, _ = t.split_base(64, address)
+        region = self.region_at(const)
+        if region is not None and (region.frame is not None or not isinstance(region.size_bytes, int)):
+            return address
+        known = settle(address, self.asker)
+        if isinstance(known, int):
+            return known
+        tests, found = self._parts(known)
+        if any(start <= const < end for start, end in self.by_value) and not tests and all(map(_is_content, found)):
+            return known
+        raise Case(self._case(tests, found))
+
+    def fork(self, asker: Any) -> SplitMemory:
+        other = super().fork(asker)
+        other.by_value = self.by_value
+        return other
+
+    def _parts(self, address: Term) -> tuple[list[Term], list[Term]]:
+        """What an address depends on: conditions, and other terms."""
+        tests: dict[int, Term] = {}
+        found: dict[int, Term] = {}
+        stack: list[Any] = [address]
+        while stack:
+            each = stack.pop()
+            if not isinstance(each, Term):
+                continue
+            if each.op == "ite":
+                tests[each.args[0].uid] = each.args[0]
+            elif each.op in SEES_THROUGH:
+                stack.extend(each.args)
+            else:
+                found[each.uid] = each
+        return list(tests.values()), list(found.values())
+
+    def _case(self, tests: list[Term], found: list[Term]) -> Term:
+        """A condition that brings an address nearer to being known."""
+        if tests:
+            return tests[0]
+        leaf = min(found, key=lambda each: each.width)
+        answer = self.asker.search.ask(self.asker)
+        if not isinstance(answer, Sat):
+            raise Stop(f"an index of which nothing is known: {t.show(leaf)}")
+        condition = t.eq(leaf.width, leaf, int(answer.seen(leaf)))
+        assert isinstance(condition, Term)
+        return condition
+
+
+def _is_content(leaf: Term) -> bool:
+    return leaf.op == "var" and not leaf.data.startswith(ARGUMENT)
+
+
+def settle(value: Value, path: PathState) -> Value:
+    """A value, with what is known of its parts on a path put in."""
+    memo: dict[int, Any] = {}
+
+    def known(each: Any) -> Any:
+        if not isinstance(each, Term):
+            return each
+        if each.uid not in memo:
+            memo[each.uid] = found(each)
+        return memo[each.uid]
+
+    def found(each: Term) -> Any:
+        if each.width:
+            low, high = path.known.reach(each.width, each)
+            if low == high:
+                return low
+        else:
+            decided = path.decided(each)
+            return each if decided is None else decided
+        if each.op not in SEES_THROUGH:
+            return each
+        args = [known(a) for a in each.args]
+        if all(x is y for x, y in zip(args, each.args, strict=True)):
+            return each
+        return t.build(each.op, each.width, args, t.shape(each))
+
+    return known(value)  # type: ignore[no-any-return]
+
+
+class CallSearch(Search):
+    """Explores functions whose obligations are decided as they are met."""
+
+    def __init__(self, binary: Binary, cpu_seconds: float) -> None:
+        work = Work()
+        work.begin(f"{binary.path.name} against its contracts", cpu_seconds=cpu_seconds)
+        super().__init__(binary, Facts(), work)
+        self.cuts = Cuts()
+        self.solver = Solver(self.cuts, exact=False, statistics=Statistics(work=work))
+        self.broken: list[Broken] = []
+
+    def ask(self, path: CallPath, *conditions: Bool) -> Answer:
+        """Whether conditions can hold on a path."""
+        for model in path.models:
+            if all(model.seen(each) is True for each in conditions):
+                return model
+        self._sync(path)
+        answer = self._by_cases(path, list(conditions))
+        if isinstance(answer, Sat):
+            path.models = (answer, *path.models[: MODELS_KEPT - 1])
+        return answer
+
+    def _by_cases(self, path: CallPath, conditions: list[Bool]) -> Answer:
+        """What the solver says; where that takes long, what it says of each case of an alternative among the
+        conditions, or what can be said over the integers."""
+        flat: list[Bool] = []
+        for each in conditions:
+            flat += each.args if isinstance(each, Term) and each.op == "land" else (each,)
+        self.solver.limit(FEW_RESOURCES)
+        answer = self.solver.check(*flat)
+        if not isinstance(answer, Unsure):
+            return answer
+        choice = next((each for each in flat if isinstance(each, Term) and each.op == "lor"), None)
+        if choice is None:
+            if impossible(path.conditions(), flat):
+                return Unsat()
+            self.solver.limit(DEFAULT_RESOURCES)
+            return self.solver.check(*flat)
+        flat.remove(choice)
+        for each in choice.args:
+            answer = self._by_cases(path, [*flat, each])
+            if not isinstance(answer, Unsat):
+                return answer
+        return Unsat()
+
+    def possible(self, path: PathState, *conditions: Bool) -> bool:
+        assert isinstance(path, CallPath)
+        decided = [path.decided(each) for each in conditions]
+        if False in decided:
+            return False
+        asked = [each for each, known in zip(conditions, decided, strict=True) if known is None]
+        return not isinstance(self.ask(path, *asked), Unsat)
+
+    def join(self, a: PathState, b: PathState) -> PathState | None:
+        if isinstance(a, CallPath) and isinstance(b, CallPath) and a.cases == b.cases and a.allocated == b.allocated:
+            joined = super().join(a, b)
+            if isinstance(joined, CallPath):
+                joined.models = (*a.models, *b.models)[:MODELS_KEPT]
+            return joined
+        return None
+
+    def execute(self, path: PathState, block: Block, cursor: Cursor | None) -> Leave:
+        before = path.fork()
+        try:
+            return super().execute(path, block, cursor)
+        except Case as case:
+            vars(path).update(vars(before.fork()))
+            path.memory.asker = path
+            assert isinstance(path, CallPath)
+            path.cases = (*path.cases, case.condition.uid)
+            again = cursor or block.start
+            return Split(case.condition, again, again)
+
+
+class Machine:
+    """A library whose functions can be called on symbolic memory."""
+
+    def __init__(self, binary: Binary, cpu_seconds: float) -> None:
+        self.binary = binary
+        self.search = CallSearch(binary, cpu_seconds)
+
+    def start(self) -> CallPath:
+        """A path on which nothing has been called."""
+        path = CallPath(self.search, Registers.fresh("at entry"))
+        path.memory = SplitMemory(self.binary, path)
+        set_up(path)
+        path.entry = path.registers.read("rsp"), path.registers.read("fs")
+        return path
+
+    def call(
+        self, path: CallPath, function: str, arguments: Sequence[Value], *, alignment: int = 0, short: bool = False
+    ) -> tuple[list[CallPath], list[Path]]:
+        """The paths on which a function returns, and those that got stuck. ``short`` is whether memory may be, and
+        ``alignment`` where in a cache line new memory begins. Obligations that do not hold are in ``search.broken``."""
+        path = path.fork()
+        path.registers = Registers.fresh("at entry")
+        stack, storage = path.entry
+        path.registers.write("rsp", stack)
+        path.registers.write("fs", storage)
+        assert isinstance(stack, int)
+        region = path.memory.region_at(stack)
+        assert region is not None
+        region, top = path.memory.own(region), stack - region.base
+        region.cells = {at: cell for at, cell in region.cells.items() if at >= top}  # what was called before left more
+        for register, value in zip(ARGUMENT_REGISTERS, arguments, strict=False):
+            path.registers.write(register, value)
+        saved = path.registers.copy()
+        path.visits, path.forks, path.seen, path.blocks, path.where = {}, {}, {}, (), 0
+        returned: list[CallPath] = []
+
+        def finish(end: PathState) -> list[Path]:
+            assert isinstance(end, CallPath)
+            if not restored(end, saved):
+                end.oblige(False, "crash", end.where, "the stack pointer and the callee-saved registers are restored")
+            returned.append(end)
+            return []
+
+        def imported(at: PathState, name: str) -> list[PathState]:
+            assert isinstance(at, CallPath)
+            if name == "calloc":
+                return list(_calloc(at, alignment, short))
+            if name not in LIBC:
+                raise Stop(f"it calls {name}, which has no model", "contract")
+            return list(_by_libc(at, name))
+
+        ended = self.search.paths(path, self.binary.exports[function], imported, finish)
+        return returned, [each for each in ended if each.ending == "stuck"]
+
+
+def _calloc(path: CallPath, alignment: int, short: bool) -> list[CallPath]:
+    """New zeroed memory, or none."""
+    count, size = path.registers.read("rdi"), path.registers.read("rsi")
+    path.registers.clobber(CALLER_SAVED, f"after calloc at {path.where:#x}")
+    if count != 1:
+        raise Stop("calloc of more than one object")
+    out = []
+    if short:
+        none = path.fork()
+        none.registers.write("rax", 0)
+        none.allocated = (*none.allocated, None)
+        out.append(none)
+    number = sum(key > 0 for key in path.memory.regions) + 1
+    base = REGION_BASE + (number << 40) + alignment
+    region = Region("the structure", base, size, image=lambda _: 0, owner=path.memory.owner)
+    path.memory.regions[number] = region
+    path.registers.write("rax", base)
+    path.allocated = (*path.allocated, (region, size))
+    out.append(path)
+    return out
+
+
+def _by_libc(path: CallPath, name: str) -> list[CallPath]:
+    """A call of a function that compilers call on their own."""
+    assert isinstance(path.memory, SplitMemory)
+    try:
+        for register in ("rdi", "rsi"):
+            path.registers.write(register, path.memory.settled(path.registers.read(register)))
+    except Case as case:
+        out = []
+        for side in (case.condition, t.lnot(case.condition)):
+            if path.possible(side):
+                fork = path.fork()
+                fork.assume(side, path.where)
+                fork.cases = (*fork.cases, case.condition.uid)
+                try:
+                    out += _by_libc(fork, name)
+                except Failed:
+                    fork.fail()
+                    out.append(fork)
+        return out
+    to, source, size = (path.registers.read(register) for register in ("rdi", "rsi", "rdx"))
+    if name == "memcpy" and isinstance(to, int) and isinstance(source, int) and isinstance(size, int):
+        path.oblige(abs(to - source) >= size, "memory", path.where, "what memcpy reads and writes does not overlap")
+    result = LIBC[name](path)
+    path.registers.clobber(CALLER_SAVED, f"after {name} at {path.where:#x}")
+    path.registers.write("rax", result)
+    return [path]
