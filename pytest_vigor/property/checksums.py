@@ -1,8 +1,8 @@
 """Whether a packet's checksums are right: RFC 791 (IPv4), RFC 9293 section 3.1 (TCP), RFC 768 (UDP), by RFC 1071.
 
-One's complement addition is addition modulo 65535, except that only a sum of nothing but zeros is zero. So a checksum is
-right if all 16-bit words that it covers, itself included, sum up to a multiple of 65535 that is not zero. In which order
-the two bytes of each word are taken does not matter (RFC 1071 section 2, B): here the first is the lower one.
+One's complement addition is addition modulo 65535, except that only a sum of nothing but zeros is zero. So a checksum
+is right if all 16-bit words that it covers, itself included, sum up to a multiple of 65535 that is not zero. In which
+order the two bytes of each word are taken does not matter (RFC 1071 section 2, B): here the first is the lower one.
 
 Of a symbolic packet, the words of the fixed headers are known one by one, and all that follows is one unknown sum.
 """
