@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_vigor.behaviour import NF_FLOOD
 from pytest_vigor.errors import CaptureError
+from pytest_vigor.packet import ETHER_BYTES
 from pytest_vigor.trace import PROCESS, Run, Situation, Step
 
 _NS = 1_000_000_000
@@ -27,6 +28,7 @@ def can_capture() -> bool:
 def write(path: Path, situation: Situation, run: Run) -> None:
     """The packets received and sent, with the exact times as comments: the format's are in microseconds."""
     from scapy.layers.l2 import Ether
+    from scapy.packet import Raw
     from scapy.utils import PcapNgWriter
 
     with PcapNgWriter(str(path)) as writer:
@@ -40,7 +42,7 @@ def write(path: Path, situation: Situation, run: Run) -> None:
                 out = everywhere if result.value == NF_FLOOD else [result.value] if result.value >= 0 else []
             frames = [(step.device, step.packet, _INBOUND), *((each, sent or b"", _OUTBOUND) for each in out)]
             for device, content, direction in frames:
-                packet: Any = Ether(content)
+                packet: Any = Ether(content) if len(content) >= ETHER_BYTES else Raw(content)
                 packet.time, packet.sniffed_on, packet.direction = step.now / _NS, f"{_DEVICE}{device}", direction
                 way = "received" if direction == _INBOUND else "sent"
                 packet.comments = [f"step {number}: {way} on device {device}, now = {step.now}".encode()]

@@ -20,7 +20,7 @@ from pytest_vigor.term import Bool, Term
 
 UNKNOWN = Known()  #: nothing but what terms tell of themselves
 PAIRS = 60  #: of applications of a function that are compared
-RESOURCES = 150_000  #: z3's rlimit: about a CPU second
+RESOURCES = 200_000  #: z3's rlimit for one attempt: about a CPU second
 
 
 class _NoReading(Exception):
@@ -246,25 +246,31 @@ class Integers:
 def impossible(assumed: Iterable[Bool], asked: Iterable[Bool], resources: int = RESOURCES) -> bool:
     """Whether what is asked cannot be, for an arithmetic reason, where some conditions hold. False says nothing."""
     integers = Integers()
-    solver = z3.SolverFor("LIA")
-    solver.set("rlimit", resources)
+    conditions: list[Any] = []
     leaves: dict[int, Term] = {}
     for condition in asked:
         tied = len(integers.ties)
         try:
-            solver.add(integers.truth(condition))
+            conditions.append(integers.truth(condition))
             t.leaves(condition, leaves)
         except _NoReading:
             del integers.ties[tied:]
     for condition in _relevant(list(assumed), set(leaves)):
         tied = len(integers.ties)
         try:
-            solver.add(integers.truth(condition))
+            conditions.append(integers.truth(condition))
         except _NoReading:
             del integers.ties[tied:]
     integers.tie_applications()
-    solver.add(*integers.ties)
-    return bool(solver.check() == z3.unsat)
+    for seed in range(1 + resources // RESOURCES if resources > RESOURCES else 1):
+        solver = z3.SolverFor("LIA")
+        solver.set("rlimit", RESOURCES)
+        solver.set("random_seed", seed)  # where it gets lost once it need not get lost again
+        solver.add(*conditions, *integers.ties)
+        answer = solver.check()
+        if answer != z3.unknown:
+            return bool(answer == z3.unsat)
+    return False
 
 
 def _relevant(assumed: list[Bool], leaves: set[int]) -> list[Bool]:

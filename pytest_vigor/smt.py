@@ -17,7 +17,7 @@ import z3
 from z3 import z3core as c
 
 from pytest_vigor import term as t
-from pytest_vigor.integers import impossible
+from pytest_vigor.integers import RESOURCES, impossible
 from pytest_vigor.interrupt import on_interrupt
 from pytest_vigor.term import Bool, Term
 from pytest_vigor.work import Work
@@ -25,10 +25,11 @@ from pytest_vigor.work import Work
 Rewriting = Callable[[Bool], Bool]
 PRODUCTS = frozenset({"mul", "udiv", "urem", "sdiv", "srem", "opaque"})
 SUMS_SHARE = 40  #: percent of the resources, for questions over the integers
+SUMS_MOST = 1_600_000  #: of them
 LATEST = 8  #: conditions that the question is likely about where nothing but these is asked
 PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
 EXAMPLES = (1, 1_000_000_000)  #: for factors that stand in the way of a model
-LEAST_MIB = 64
+LEAST_MIB = 256
 DEFAULT_RESOURCES = 20_000_000  #: z3's rlimit for one query: a few CPU seconds
 
 
@@ -91,6 +92,15 @@ def bound_memory(mib: float) -> None:
 
 
 _under_way = threading.Event()  #: whether z3's main context is answering a query
+
+
+def _impossible(assumed: Sequence[Bool], asked: Sequence[Bool], resources: int) -> bool:
+    """Asks over the integers, and can be interrupted."""
+    _under_way.set()
+    try:
+        return impossible(assumed, asked, resources)
+    finally:
+        _under_way.clear()
 
 
 def interruptible() -> None:
@@ -361,7 +371,7 @@ class Solver:
         if isinstance(answer, Unsure) and self.resources > PATIENCE:
             plain = [rewrite(each) for each in self._stack] if rewrite is not None else self._stack
             asked = [rewrite(each) for each in conditions] if rewrite is not None else list(conditions)
-            if impossible(plain, asked or plain[-LATEST:]):
+            if _impossible(plain, asked or plain[-LATEST:], RESOURCES):
                 answer = Unsat()
             else:
                 answer = self._afresh(conditions, self.resources if exact else min(self.resources, PATIENCE))
@@ -420,7 +430,7 @@ class Solver:
         little = min(PATIENCE, self.resources)
         found: Answer = Unsure("")
         for resources in (little, self.resources):  # most questions are easy in one of these ways
-            if impossible(plain, asked, resources * SUMS_SHARE // 100):
+            if _impossible(plain, asked, min(resources * SUMS_SHARE // 100, SUMS_MOST)):
                 return Unsat()
             example = self._by_example(everything, answer) if resources == little else None
             if example is not None:
