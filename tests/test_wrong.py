@@ -29,10 +29,15 @@ SNAPSHOTS = WRONG / "snapshots"
 MADE_WITH = SNAPSHOTS / "made-with.txt"
 UPDATE = os.environ.get("UPDATE_SNAPSHOTS") == "1"
 SECONDS = 3000  # of real time, and so on a busy machine: they take ten
-#: No call of libVig's can break this one, which says so.
-UNBREAKABLE = {("maglev", "test_preferences_stay")}
+#: Wrong ones for these are not refuted with a confirmed packet yet: of sums, or of a product over two packets.
+UNCAUGHT = {
+    ("nat", "test_ipv4_checksum_stays_right"),
+    ("nat", "test_tcp_checksum_stays_right"),
+    ("nat", "test_udp_checksum_stays_right"),
+    ("policer", "test_rate_and_burst"),
+}
 #: There are too few wrong ones of these yet.
-MISSING = {"maglev", "nat", "policer"}
+MISSING = {"maglev"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +166,7 @@ def test_every_property_catches_something() -> None:
         if nf == "every_nf":
             missed = [name for name in names if not any((nf, f"{name}[{nf}]") in caught for nf in NFS)]
         else:
-            missed = [name for name in names if (nf, name) not in caught | UNBREAKABLE]
+            missed = [name for name in names if (nf, name) not in caught | UNCAUGHT]
         assert not missed, f"no wrong network function is refuted by these of {path.name}"
 
 
