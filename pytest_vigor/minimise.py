@@ -142,7 +142,7 @@ def _plain_leaves(model: Model) -> Iterator[Term]:
         t.leaves(condition, leaves)
     for leaf in leaves.values():
         if leaf.width and ((leaf.op == "app" and str(leaf.data[0]).endswith(b.PACKET)) or (
-            leaf.op == "var" and str(leaf.data).startswith(("config.", "argument."))
+            leaf.op == "var" and (str(leaf.data).startswith(("config.", "argument.")) or REST in str(leaf.data))
         )):  # fmt: skip
             yield leaf
 

@@ -43,8 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write what was found out as a page, DIR/index.html, and as DIR/report.json",
     )  # fmt: skip
     group.addoption(
-        "--vigor-reach-seconds", type=float, default=5.0, metavar="SECONDS",
-        help="time for finding packets that lead to what refutes a property; 0: do not look (default: 5)",
+        "--vigor-reach-seconds", type=float, default=0.0, metavar="SECONDS",
+        help="time for finding packets that lead to what refutes a property; 0: do not look (default: 0)",
     )  # fmt: skip
     group.addoption(
         "--vigor-replay", type=Path, metavar="FILE",

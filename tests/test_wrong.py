@@ -33,9 +33,10 @@ SECONDS = 3000  # of real time, and so on a busy machine: they take ten
 UNCAUGHT = {
     ("nat", "test_ipv4_checksum_stays_right"),
     ("nat", "test_tcp_checksum_stays_right"),
-    ("nat", "test_udp_checksum_stays_right"),
     ("policer", "test_rate_and_burst"),
 }
+#: These take up to a minute each, and are judged only with ALL_WRONG=1 in the environment.
+SLOW = frozenset() if os.environ.get("ALL_WRONG") == "1" else {"maglev", "nat", "policer"}
 #: There are too few wrong ones of these yet.
 MISSING = {"maglev"}
 
