@@ -7,6 +7,7 @@ What has no such reading is left out of what is assumed, so only "this cannot be
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import combinations, islice
@@ -18,6 +19,7 @@ from pytest_vigor import term as t
 from pytest_vigor.known import Known
 from pytest_vigor.term import Bool, Term
 
+AT_WORK = threading.Event()  #: whether z3's main context is answering a question, and can be interrupted
 UNKNOWN = Known()  #: nothing but what terms tell of themselves
 PAIRS = 60  #: of applications of a function that are compared
 RESOURCES = 200_000  #: z3's rlimit for one attempt: about a CPU second
@@ -265,9 +267,14 @@ def impossible(assumed: Iterable[Bool], asked: Iterable[Bool], resources: int = 
     for seed in range(1 + resources // RESOURCES if resources > RESOURCES else 1):
         solver = z3.SolverFor("LIA")
         solver.set("rlimit", RESOURCES)
+        solver.set("ctrl_c", False)
         solver.set("random_seed", seed)  # where it gets lost once it need not get lost again
         solver.add(*conditions, *integers.ties)
-        answer = solver.check()
+        AT_WORK.set()
+        try:
+            answer = solver.check()
+        finally:
+            AT_WORK.clear()
         if answer != z3.unknown:
             return bool(answer == z3.unsat)
     return False

@@ -7,7 +7,6 @@ busy machine as on an idle one; wall time plays no part.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import process_time
@@ -17,7 +16,7 @@ import z3
 from z3 import z3core as c
 
 from pytest_vigor import term as t
-from pytest_vigor.integers import RESOURCES, impossible
+from pytest_vigor.integers import AT_WORK, RESOURCES, impossible
 from pytest_vigor.interrupt import on_interrupt
 from pytest_vigor.term import Bool, Term
 from pytest_vigor.work import Work
@@ -91,22 +90,10 @@ def bound_memory(mib: float) -> None:
     z3.set_param("memory_max_size", max(round(mib), LEAST_MIB) if mib else 0)
 
 
-_under_way = threading.Event()  #: whether z3's main context is answering a query
-
-
-def _impossible(assumed: Sequence[Bool], asked: Sequence[Bool], resources: int) -> bool:
-    """Asks over the integers, and can be interrupted."""
-    _under_way.set()
-    try:
-        return impossible(assumed, asked, resources)
-    finally:
-        _under_way.clear()
-
-
 def interruptible() -> None:
     """Has Ctrl-C end a query at once. z3's own handler would make an Unsure of it, and interrupting z3 when it is not
     at work would break what it is asked to do next."""
-    on_interrupt(lambda: z3.main_ctx().interrupt() if _under_way.is_set() else None)
+    on_interrupt(lambda: z3.main_ctx().interrupt() if AT_WORK.is_set() else None)
 
 
 def _incremental(context: Any, resources: int) -> Any:
@@ -371,7 +358,7 @@ class Solver:
         if isinstance(answer, Unsure) and self.resources > PATIENCE:
             plain = [rewrite(each) for each in self._stack] if rewrite is not None else self._stack
             asked = [rewrite(each) for each in conditions] if rewrite is not None else list(conditions)
-            if _impossible(plain, asked or plain[-LATEST:], RESOURCES):
+            if impossible(plain, asked or plain[-LATEST:], RESOURCES):
                 answer = Unsat()
             else:
                 answer = self._afresh(conditions, self.resources if exact else min(self.resources, PATIENCE))
@@ -387,14 +374,14 @@ class Solver:
     def _ask(self, solver: Any, translator: Translator, conditions: tuple[Bool, ...]) -> Answer:
         ctx = solver.ctx.ref()
         asked = [translator.simple(condition) for condition in conditions if condition is not True]
-        _under_way.set()
+        AT_WORK.set()
         try:
             found = c.Z3_solver_check_assumptions(ctx, solver.solver, len(asked), (c.Ast * len(asked))(*asked))
         except z3.Z3Exception as error:
             said = error.args[0]
             return Unsure(said.decode() if isinstance(said, bytes) else str(said))
         finally:
-            _under_way.clear()
+            AT_WORK.clear()
         match found:
             case -1:
                 return Unsat(self._core(conditions) if len(conditions) > 1 and solver is self._solver else ())
@@ -430,7 +417,7 @@ class Solver:
         little = min(PATIENCE, self.resources)
         found: Answer = Unsure("")
         for resources in (little, self.resources):  # most questions are easy in one of these ways
-            if _impossible(plain, asked, min(resources * SUMS_SHARE // 100, SUMS_MOST)):
+            if impossible(plain, asked, min(resources * SUMS_SHARE // 100, SUMS_MOST)):
                 return Unsat()
             example = self._by_example(everything, answer) if resources == little else None
             if example is not None:
