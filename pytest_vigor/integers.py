@@ -264,9 +264,10 @@ def impossible(assumed: Iterable[Bool], asked: Iterable[Bool], resources: int = 
         except _NoReading:
             del integers.ties[tied:]
     integers.tie_applications()
-    for seed in range(1 + resources // RESOURCES if resources > RESOURCES else 1):
+    seed, budget = 0, min(RESOURCES, resources)
+    while budget <= resources:
         solver = z3.SolverFor("LIA")
-        solver.set("rlimit", RESOURCES)
+        solver.set("rlimit", budget)
         solver.set("ctrl_c", False)
         solver.set("random_seed", seed)  # where it gets lost once it need not get lost again
         solver.add(*conditions, *integers.ties)
@@ -277,6 +278,7 @@ def impossible(assumed: Iterable[Bool], asked: Iterable[Bool], resources: int = 
             AT_WORK.clear()
         if answer != z3.unknown:
             return bool(answer == z3.unsat)
+        seed, budget = seed + 1, 2 * budget
     return False
 
 
