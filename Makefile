@@ -16,7 +16,8 @@ PYTEST := $(BIN)/python -m pytest
 .NOTPARALLEL:
 
 prove: build
-	$(PYTEST) --vigor properties/ $(ARGS)
+	$(PYTEST) --vigor properties/ --ignore properties/libvig $(ARGS)
+	$(PYTEST) --vigor properties/libvig/ $(ARGS)
 
 test: .venv/test.stamp build
 	$(PYTEST) -n auto --maxprocesses 8 -rs tests/ $(ARGS)

@@ -31,7 +31,8 @@ def _called(library, path, function, arguments):
 def _always_equal(pairs, more=()):
     """Whether what was returned is what is expected, on every path."""
     return all(
-        impossible([*end.conditions(), *more], [t.ne(16, value, expected)], RESOURCES) or t.eq(16, value, expected) is True
+        t.eq(16, value, expected) is True
+        or impossible([*end.conditions(), *more], [t.ne(16, value, expected)], RESOURCES)
         for end, value, expected in pairs
     )
 
