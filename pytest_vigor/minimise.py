@@ -9,7 +9,7 @@ from typing import Any
 from pytest_vigor import behaviour as b, term as t
 from pytest_vigor.ghost.consistent_hash import ConsistentHash
 from pytest_vigor.ghost.index_pool import Pool
-from pytest_vigor.ghost.map import Map
+from pytest_vigor.ghost.map import VALUE_BITS, Map
 from pytest_vigor.ghost.vector import Vector
 from pytest_vigor.judge import Model, Subject
 from pytest_vigor.layout import Struct
@@ -21,7 +21,7 @@ from pytest_vigor.term import Bool, Term, Value
 SMALL_CAPACITY = 64
 DUMMIES = 4
 FEW_SLOTS = (1, 2, 10, 50, 100, 1_000)
-CHECK_LIMIT = 120
+CHECK_LIMIT = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,18 @@ class _Shrinking:
             return True
         return False
 
-    def small(self, value: Value, width: int, preferred: tuple[int, ...]) -> None:
-        """Wishes for the first of some values, or at most the last."""
-        for each in preferred:
-            if self.wish(t.eq(width, value, each & t.mask(width))):
-                return
-        self.wish(t.ule(width, value, max(preferred)))
+    def small(self, value: Value, width: int, preferred: tuple[int, ...] = (0, 1)) -> None:
+        """Wishes for the first of some values that will do, or else for the least."""
+        if not any(self.wish(t.eq(width, value, each & t.mask(width))) for each in preferred):
+            self._clear(value, width, width - 1, 0)
+
+    def _clear(self, value: Value, width: int, high: int, low: int) -> None:
+        """Wishes for bits that are zero, the upper ones first: what is left does not depend on where one started."""
+        if self.wish(t.eq(high - low + 1, t.extract(value, width, high, low), 0)) or high == low:
+            return
+        middle = (high + low) // 2
+        self._clear(value, width, high, middle + 1)
+        self._clear(value, width, middle, low)
 
 
 def concretise(subject: Subject, model: Model, pinned: list[Bool] | None = None) -> Concrete | None:
@@ -103,11 +109,17 @@ def concretise(subject: Subject, model: Model, pinned: list[Bool] | None = None)
         shrinking.small(instance.inputs.length, 16, (60, 14, 0, 34, 42, 54))
         shrinking.small(instance.inputs.device, 16, (0, 1, 2))
     complete = all(_spread(shrinking, subject, each) for each in old.values())
-    for leaf in _plain_leaves(model):
-        shrinking.small(leaf, leaf.width, (0, 1))
+    for leaf in sorted(_plain_leaves(model), key=lambda leaf: _place(shrinking.answer, leaf)):
+        shrinking.small(leaf, leaf.width)
     for instance in model.steps if model.entry == "nf_process" else ():
         now = t.extract(instance.inputs.now, 64, b.TIME_BITS - 1, 0)
         shrinking.small(now, b.TIME_BITS, (0, 1, 2, 1_000_000_000))
+    for each in old.values():
+        for value, bits in _shown(shrinking, each):
+            shrinking.small(value, bits)
+    if model.entry != "nf_init":
+        for scalar in behaviour.scalars:
+            shrinking.small(t.var(f"state.{scalar.name}", scalar.bits), scalar.bits)
     answer = shrinking.answer
     header = subject.header
     steps: tuple[tuple[int, bytes, int], ...] = ()
@@ -145,6 +157,31 @@ def _plain_leaves(model: Model) -> Iterator[Term]:
             leaf.op == "var" and (str(leaf.data).startswith(("config.", "argument.")) or REST in str(leaf.data))
         )):  # fmt: skip
             yield leaf
+
+
+def _place(answer: Sat, leaf: Term) -> tuple[str, int]:
+    return str(leaf.data), int(answer.value(leaf.args[0])) if leaf.args else 0
+
+
+def _shown(shrinking: _Shrinking, state: Any) -> Iterator[tuple[Value, int]]:
+    """The numbers of a structure's entries, with their bits."""
+    answer, facts = shrinking.answer, shrinking.model.facts
+    match state:
+        case Pool():
+            flows = state.flows
+            for index in range(min(int(answer.value(flows.capacity)), SMALL_CAPACITY)):
+                if shrinking.answer.value(flows.used(index)):
+                    yield flows.age(index), 64
+                    if flows.key_bits:
+                        yield flows.key(index), flows.key_bits
+        case Map():
+            for key in facts.touched(state.items.name):
+                if shrinking.answer.value(state.items.has(key)):
+                    yield key, state.items.key_bits
+                    yield state.items.value(key), VALUE_BITS
+        case Vector():
+            for index in range(min(int(answer.value(state.records.capacity)), SMALL_CAPACITY)):
+                yield state.records.at(index), state.records.record_bits
 
 
 def _spread(shrinking: _Shrinking, subject: Subject, state: Any) -> bool:
