@@ -35,7 +35,7 @@ class Integers:
     def __init__(self) -> None:
         self._memo: dict[int, Any] = {}
         self._signed_memo: dict[int, Any] = {}
-        self._leaves: list[Term] = []
+        self.leaves: list[Term] = []
         self.ties: list[Any] = []
         self._fresh = 0
         self._products: list[tuple[Any, Any, Any]] = []
@@ -57,14 +57,14 @@ class Integers:
 
     def _leaf(self, term: Term) -> Any:
         value = z3.Int(f"t{term.uid}")
-        self._leaves.append(term)
+        self.leaves.append(term)
         self.ties += [value >= term.lo, value <= term.hi]
         return value
 
     def tie_applications(self) -> None:
         """An unknown function has one value for one argument."""
         by_function: dict[Any, list[Term]] = {}
-        for leaf in self._leaves:
+        for leaf in self.leaves:
             if leaf.op == "app":
                 by_function.setdefault(leaf.data, []).append(leaf)
         for (_, widths), applied in by_function.items():
@@ -74,9 +74,10 @@ class Integers:
                     continue  # numbers, which are not equal
                 with suppress(_NoReading):
                     same = [self.number(a) == self.number(b) for _, a, b in differ]
-                    self.ties.append(z3.Implies(z3.And(*same), self._value(one) == self._value(other)))
+                    self.ties.append(z3.Implies(z3.And(*same), self.value(one) == self.value(other)))
 
-    def _value(self, leaf: Term) -> Any:
+    def value(self, leaf: Term) -> Any:
+        """The reading of an unknown."""
         return self.number(leaf) if leaf.width else self.truth(leaf)
 
     def _wrapped(self, term: Term, exact: Any, low: int, high: int) -> Any:
@@ -179,6 +180,16 @@ class Integers:
             self._memo[pair.uid] = (quotient, rest)
         return self._memo[pair.uid][term.op == "urem"]
 
+    def take(self, condition: Bool, read: list[Any]) -> bool:
+        """Appends a condition's reading, if it has one; whether it has."""
+        tied = len(self.ties)
+        try:
+            read.append(self.truth(condition))
+        except _NoReading:
+            del self.ties[tied:]
+            return False
+        return True
+
     def truth(self, condition: Bool) -> Any:
         """A condition over the integers."""
         if isinstance(condition, bool):
@@ -205,7 +216,7 @@ class Integers:
             case "ite":
                 return z3.If(self.truth(args[0]), self.truth(args[1]), self.truth(args[2]))
             case "var" | "app":
-                self._leaves.append(condition)
+                self.leaves.append(condition)
                 return z3.Bool(f"b{condition.uid}")
         raise _NoReading
 
@@ -251,18 +262,33 @@ def impossible(assumed: Iterable[Bool], asked: Iterable[Bool], resources: int = 
     conditions: list[Any] = []
     leaves: dict[int, Term] = {}
     for condition in asked:
-        tied = len(integers.ties)
-        try:
-            conditions.append(integers.truth(condition))
+        if integers.take(condition, conditions):
             t.leaves(condition, leaves)
-        except _NoReading:
-            del integers.ties[tied:]
     for condition in _relevant(list(assumed), set(leaves)):
-        tied = len(integers.ties)
-        try:
-            conditions.append(integers.truth(condition))
-        except _NoReading:
-            del integers.ties[tied:]
+        integers.take(condition, conditions)
+    return _answer(integers, conditions, resources) is False
+
+
+def example(conditions: Iterable[Bool], resources: int = RESOURCES) -> dict[Term, int]:
+    """Values of unknowns that satisfy conditions over the integers, as far as these have a reading there; empty where
+    none are found. They may not satisfy the conditions themselves."""
+    integers = Integers()
+    read: list[Any] = []
+    for condition in conditions:
+        integers.take(condition, read)
+    model = _answer(integers, read, resources)
+    if not isinstance(model, z3.ModelRef):
+        return {}
+    out = {}
+    for leaf in dict.fromkeys(integers.leaves):
+        value = model.eval(integers.value(leaf))
+        if leaf.op in ("var", "app") and (z3.is_int_value(value) or z3.is_true(value) or z3.is_false(value)):
+            out[leaf] = value.as_long() if leaf.width else int(z3.is_true(value))
+    return out
+
+
+def _answer(integers: Integers, conditions: list[Any], resources: int) -> z3.ModelRef | bool | None:
+    """A model, False where there is none, None where the solver gives up."""
     integers.tie_applications()
     seed, budget = 0, min(RESOURCES, resources)
     while budget <= resources:
@@ -277,9 +303,9 @@ def impossible(assumed: Iterable[Bool], asked: Iterable[Bool], resources: int = 
         finally:
             AT_WORK.clear()
         if answer != z3.unknown:
-            return bool(answer == z3.unsat)
+            return solver.model() if answer == z3.sat else False
         seed, budget = seed + 1, 2 * budget
-    return False
+    return None
 
 
 def _relevant(assumed: list[Bool], leaves: set[int]) -> list[Bool]:

@@ -14,7 +14,7 @@ from pytest_vigor.ghost.vector import Vector
 from pytest_vigor.judge import Model, Subject
 from pytest_vigor.layout import Struct
 from pytest_vigor.property.checksums import REST
-from pytest_vigor.smt import Sat, Solver
+from pytest_vigor.smt import Sat, Solver, factors
 from pytest_vigor.symbols import struct_bits
 from pytest_vigor.term import Bool, Term, Value
 
@@ -22,6 +22,8 @@ SMALL_CAPACITY = 64
 DUMMIES = 4
 FEW_SLOTS = (1, 2, 10, 50, 100, 1_000)
 CHECK_LIMIT = 2_000
+RESOURCES = 10_000_000  #: for each question
+FACTORS = (1, 10, 1_000, 1_000_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +41,51 @@ class Concrete:
 
 
 class _Shrinking:
-    """A solver that holds a refutation, and takes on wishes as long as it stays one."""
+    """A solver that holds a refutation, and takes on wishes as long as it stays one.
+
+    Factors and divisors come first. With these chosen, everything is a sum, and further questions are easy.
+    """
 
     def __init__(self, subject: Subject, model: Model, pinned: list[Bool]) -> None:
         self.subject, self.model = subject, model
-        self.solver = Solver(subject.solver.translator)
-        self.solver.add_all([*model.conditions, *pinned])
-        self._asserted = 0
         self.answer = model.answer
         self.checks = 0
+        self._conditions = [*model.conditions, *pinned]
+        unknowns = factors(self._conditions)
+        chosen = {leaf: int(self.answer.value(leaf)) for leaf in unknowns}
+        self._begin(chosen)
         self.learn()
+        for leaf in unknowns:
+            for each in FACTORS:
+                self._begin(chosen | {leaf: each & t.mask(leaf.width)})
+                if self.learn():
+                    chosen[leaf] = each & t.mask(leaf.width)
+                    break
+        if chosen:
+            self._begin(chosen)
+            self.learn()
+
+    def _begin(self, chosen: dict[Term, int]) -> None:
+        self._chosen = {leaf.uid: value for leaf, value in chosen.items()}
+        self._memo: dict[int, Any] = {}
+        self._asserted = 0
+        self.solver = Solver(self.subject.solver.translator, RESOURCES)
+        self.solver.add_all(t.eq(leaf.width, leaf, value) for leaf, value in chosen.items())
+        for condition in self._conditions:
+            self._add(condition)
+
+    def _plain(self, condition: Bool) -> Bool:
+        """A condition with what is chosen in its place."""
+        return t.substitute(condition, lambda leaf: self._chosen.get(leaf.uid), self._memo)  # type: ignore[no-any-return]
+
+    def _add(self, condition: Bool) -> None:
+        self.solver.add(self._plain(condition))
 
     def learn(self) -> bool:
         """Takes on what has become known of the state; whether it is still a refutation."""
         known = self.model.facts.known
         while self._asserted < len(known):
-            self.solver.add(known[self._asserted])
+            self._add(known[self._asserted])
             self._asserted += 1
         answer = self.solver.check()
         if isinstance(answer, Sat):
@@ -65,14 +96,14 @@ class _Shrinking:
     def wish(self, condition: Bool) -> bool:
         """Adds a condition if the refutation stands with it."""
         if condition is True or (condition is not False and self.answer.value(condition) is True):
-            self.solver.add(condition)
+            self._add(condition)
             return True
         if self.checks >= CHECK_LIMIT:
             return False
         self.checks += 1
-        answer = self.solver.check(condition)
+        answer = self.solver.check(self._plain(condition))
         if isinstance(answer, Sat):
-            self.solver.add(condition)
+            self._add(condition)
             self.answer = answer
             return True
         return False

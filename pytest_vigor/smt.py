@@ -16,7 +16,7 @@ import z3
 from z3 import z3core as c
 
 from pytest_vigor import term as t
-from pytest_vigor.integers import AT_WORK, RESOURCES, impossible
+from pytest_vigor.integers import AT_WORK, RESOURCES, example, impossible
 from pytest_vigor.interrupt import on_interrupt
 from pytest_vigor.term import Bool, Term
 from pytest_vigor.work import Work
@@ -257,9 +257,10 @@ _BINARY = {
 }  # fmt: skip
 
 
-def _factors(condition: Bool, found: dict[Term, None]) -> None:
-    """Those unknowns without which a condition's products and quotients have one unknown side at most."""
-    stack, seen = [condition], set()
+def factors(conditions: Iterable[Bool]) -> dict[Term, None]:
+    """Those unknowns without which products and quotients have one unknown side at most."""
+    found: dict[Term, None] = {}
+    stack, seen = [*conditions], set()
     while stack:
         term = stack.pop()
         if isinstance(term, Term) and term.uid not in seen:
@@ -268,6 +269,7 @@ def _factors(condition: Bool, found: dict[Term, None]) -> None:
             if term.op in PRODUCTS and term.op != "opaque":
                 sides = [t.leaves(side).values() for side in (term.args[1:] if term.op != "mul" else term.args)]
                 found |= dict.fromkeys(min((side for side in sides if side), key=len, default=()))
+    return found
 
 
 @dataclass(slots=True)
@@ -432,29 +434,35 @@ class Solver:
 
     def _by_example(self, everything: tuple[Bool, ...], answer: Answer) -> Sat | None:
         """A model with some factors and divisors chosen beforehand: with these, products are sums."""
-        factors: dict[Term, None] = {}
-        for condition in everything:
-            if self.translator.products(condition):
-                _factors(condition, factors)
-        choices = [dict.fromkeys(factors, value) for value in EXAMPLES]
+        unknowns = factors(everything)
+        choices = [dict.fromkeys(unknowns, value) for value in EXAMPLES]
         if isinstance(answer, Sat):
-            choices.insert(0, {leaf: answer.value(leaf) for leaf in factors})
-        for chosen in choices if factors else ():
+            choices.insert(0, {leaf: answer.value(leaf) for leaf in unknowns})
+        for chosen in choices if unknowns else ():
             memo: dict[int, Any] = {}
             values = {leaf.uid: value & t.mask(leaf.width) for leaf, value in chosen.items()}
             rewritten = [t.substitute(each, lambda leaf, v=values: v.get(leaf.uid), memo) for each in everything]  # type: ignore[misc]
             if any(each is False for each in rewritten):
                 continue
-            bits = Translator()
-            solver = z3.SolverFor("QF_UFBV", ctx=bits.context)
-            solver.set("rlimit", PATIENCE)
             equal = [t.eq(leaf.width, leaf, values[leaf.uid]) for leaf in chosen]
-            for each in (*rewritten, *equal):
-                c.Z3_solver_assert(solver.ctx.ref(), solver.solver, bits(each))
-            found = self._ask(solver, bits, ())
+            hints = example(rewritten)
+            if hints:
+                hinted = [t.eq(h.width, h, v) if h.width else h if v else t.lnot(h) for h, v in hints.items()]
+                found = self._ask_bits([*hinted, *rewritten, *equal])
+                if isinstance(found, Sat):
+                    return found
+            found = self._ask_bits([*rewritten, *equal])
             if isinstance(found, Sat):
                 return found
         return None
+
+    def _ask_bits(self, conditions: list[Bool]) -> Answer:
+        bits = Translator()
+        solver = z3.SolverFor("QF_UFBV", ctx=bits.context)
+        solver.set("rlimit", PATIENCE)
+        for each in conditions:
+            c.Z3_solver_assert(solver.ctx.ref(), solver.solver, bits(each))
+        return self._ask(solver, bits, ())
 
     def _core(self, conditions: tuple[Bool, ...]) -> tuple[int, ...]:
         """Which of the conditions that were asked about the solver's refutation used."""
