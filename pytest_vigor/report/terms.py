@@ -82,7 +82,7 @@ class Writer:
                 return self._negation(value.args[0])
             case "land" | "lor":
                 word = " and " if value.op == "land" else " or "
-                return f"({word.join(self.write(each) for each in value.args)})"
+                return f"({word.join(sorted(self.write(each) for each in value.args))})"
             case "ite":
                 test, yes, no = (self.write(each) for each in value.args)
                 return f"({yes} if {_bare(test)} else {no})"
@@ -125,7 +125,10 @@ class Writer:
                 known = self._field(bytes_)
                 if known is not None:
                     return f"({self.write(left)} {sign} {written(known, right)})"
-        return f"({self.write(left)} {sign} {self.write(right)})"
+        sides = [self.write(left), self.write(right)]
+        if term.op in ("eq", "iff") and not isinstance(right, int):
+            sides.sort()  # terms are in the order in which they were made
+        return f"({f' {sign} '.join(sides)})"
 
     def _negation(self, inner: Value) -> str:
         if isinstance(inner, Term) and inner.op in _OPPOSITE:
@@ -138,7 +141,7 @@ class Writer:
         for each, factor in zip(term.args, factors, strict=True):
             number = t.signed(factor, term.width)
             parts.append((number, self.write(each) if abs(number) == 1 else f"{abs(number)} * {self.write(each)}"))
-        parts.sort(key=lambda part: part[0] < 0)
+        parts.sort(key=lambda part: (part[0] < 0, part[1]))
         number = t.signed(constant, term.width)
         if number:
             parts.append((number, self.write(abs(number))))
