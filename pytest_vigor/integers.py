@@ -7,9 +7,8 @@ What has no such reading is left out of what is assumed, so only "this cannot be
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import combinations, islice
 from typing import Any
 
@@ -19,10 +18,28 @@ from pytest_vigor import term as t
 from pytest_vigor.known import Known
 from pytest_vigor.term import Bool, Term
 
-AT_WORK = threading.Event()  #: whether z3's main context is answering a question, and can be interrupted
 UNKNOWN = Known()  #: nothing but what terms tell of themselves
 PAIRS = 60  #: of applications of a function that are compared
 RESOURCES = 200_000  #: z3's rlimit for one attempt: about a CPU second
+
+
+_asked: list[z3.Context] = []
+
+
+@contextmanager
+def at_work(context: z3.Context) -> Iterator[None]:
+    """While z3 answers a question in a context. To interrupt it at any other time would break what comes next."""
+    _asked.append(context)
+    try:
+        yield
+    finally:
+        _asked.remove(context)
+
+
+def interrupt() -> None:
+    """Ends what z3 is at, if anything."""
+    for context in list(_asked):
+        context.interrupt()
 
 
 class _NoReading(Exception):
@@ -30,9 +47,11 @@ class _NoReading(Exception):
 
 
 class Integers:
-    """One question: terms as integers, with what ties their parts together."""
+    """One question: terms as integers, with what ties their parts together. It has a context of z3 of its own: then the
+    answer does not depend on what was asked before."""
 
     def __init__(self) -> None:
+        self.context = z3.Context()
         self._memo: dict[int, Any] = {}
         self._signed_memo: dict[int, Any] = {}
         self.leaves: list[Term] = []
@@ -41,22 +60,25 @@ class Integers:
         self._products: list[tuple[Any, Any, Any]] = []
         self._cuts: dict[tuple[int, int], tuple[Any, Any]] = {}
 
+    def _int(self, value: int) -> Any:
+        return z3.IntVal(value, self.context)
+
     def _new(self, low: int, high: int) -> Any:
         self._fresh += 1
-        value = z3.Int(f"q{self._fresh}")
+        value = z3.Int(f"q{self._fresh}", self.context)
         self.ties += [value >= low, value <= high]
         return value
 
     def number(self, value: Any) -> Any:
         """The unsigned value of a bit-vector term."""
         if isinstance(value, int):
-            return z3.IntVal(value)
+            return self._int(value)
         if value.uid not in self._memo:
             self._memo[value.uid] = self._number(value)
         return self._memo[value.uid]
 
     def _leaf(self, term: Term) -> Any:
-        value = z3.Int(f"t{term.uid}")
+        value = z3.Int(f"t{term.uid}", self.context)
         self.leaves.append(term)
         self.ties += [value >= term.lo, value <= term.hi]
         return value
@@ -74,7 +96,7 @@ class Integers:
                     continue  # numbers, which are not equal
                 with suppress(_NoReading):
                     same = [self.number(a) == self.number(b) for _, a, b in differ]
-                    self.ties.append(z3.Implies(z3.And(*same), self.value(one) == self.value(other)))
+                    self.ties.append(z3.Implies(z3.And(*same, self.context), self.value(one) == self.value(other)))
 
     def value(self, leaf: Term) -> Any:
         """The reading of an unknown."""
@@ -97,7 +119,7 @@ class Integers:
             case "add":
                 const, coeffs = term.data
                 const = t.signed(const, term.width)
-                exact, low, high = z3.IntVal(const), const, const
+                exact, low, high = self._int(const), const, const
                 for atom, coeff in zip(args, coeffs, strict=True):
                     factor = t.signed(coeff, term.width)
                     reach = factor * atom.lo, factor * atom.hi
@@ -109,7 +131,7 @@ class Integers:
             case "zext" | "opaque":
                 return self.number(args[0])
             case "concat":
-                exact, position = z3.IntVal(0), term.width
+                exact, position = self._int(0), term.width
                 for width, part in zip(term.data, args, strict=True):
                     position -= width
                     exact = exact + self.number(part) * (1 << position)
@@ -136,9 +158,9 @@ class Integers:
         else:
             number, high = value
         if place == 0:
-            return number, (z3.IntVal(0), 0)
+            return number, (self._int(0), 0)
         if high >> place == 0:
-            return z3.IntVal(0), (number, high)
+            return self._int(0), (number, high)
         key = (number.get_id(), place)
         if key not in self._cuts:
             above, below = self._new(0, high >> place), self._new(0, (1 << place) - 1)
@@ -154,7 +176,7 @@ class Integers:
             if {x.get_id(), y.get_id()} == {a.get_id(), b.get_id()}:
                 return known
         self._fresh += 1
-        out = z3.Int(f"p{self._fresh}")
+        out = z3.Int(f"p{self._fresh}", self.context)
         self.ties += [out >= 0, z3.Implies(b >= 1, out >= a), z3.Implies(a >= 1, out >= b)]
         self.ties += [z3.Implies(z3.Or(a == 0, b == 0), out == 0)]
         for x, y, other in self._products:
@@ -193,7 +215,7 @@ class Integers:
     def truth(self, condition: Bool) -> Any:
         """A condition over the integers."""
         if isinstance(condition, bool):
-            return z3.BoolVal(condition)
+            return z3.BoolVal(condition, self.context)
         args = condition.args
         match condition.op:
             case "eq":
@@ -208,16 +230,16 @@ class Integers:
             case "lnot":
                 return z3.Not(self.truth(args[0]))
             case "land":
-                return z3.And(*[self.truth(a) for a in args])
+                return z3.And(*[self.truth(a) for a in args], self.context)
             case "lor":
-                return z3.Or(*[self.truth(a) for a in args])
+                return z3.Or(*[self.truth(a) for a in args], self.context)
             case "iff":
                 return self.truth(args[0]) == self.truth(args[1])
             case "ite":
                 return z3.If(self.truth(args[0]), self.truth(args[1]), self.truth(args[2]))
             case "var" | "app":
                 self.leaves.append(condition)
-                return z3.Bool(f"b{condition.uid}")
+                return z3.Bool(f"b{condition.uid}", self.context)
         raise _NoReading
 
     def _equal(self, width: int, a: Any, b: Any) -> Any:
@@ -230,7 +252,7 @@ class Integers:
     def _signed(self, value: Any, width: int) -> Any:
         """The value of a bit-vector term as two's complement."""
         if isinstance(value, int):
-            return z3.IntVal(t.signed(value, width))
+            return self._int(t.signed(value, width))
         half = 1 << (width - 1)
         if value.hi < half:
             return self.number(value)
@@ -241,7 +263,7 @@ class Integers:
                 return self._signed_product(value, width)
             const, coeffs = value.data
             terms = [t.signed(k, width) * self._signed(a, width) for a, k in zip(value.args, coeffs, strict=True)]
-            return sum(terms, z3.IntVal(t.signed(const, width)))
+            return sum(terms, self._int(t.signed(const, width)))
         number = self.number(value)
         return z3.If(number >= half, number - 2 * half, number)
 
@@ -250,9 +272,9 @@ class Integers:
         if term.uid not in self._signed_memo:
             sides = [(self._signed(each, width), UNKNOWN.signed_reach(width, each)[0]) for each in term.args]
             self._fresh += 1
-            out = self._signed_memo[term.uid] = z3.Int(f"s{self._fresh}")
+            out = self._signed_memo[term.uid] = z3.Int(f"s{self._fresh}", self.context)
             known = self._product(*(side if low >= 0 else z3.If(side >= 0, side, 0) for side, low in sides))
-            self.ties.append(z3.Implies(z3.And(*(side >= 0 for side, low in sides)), out == known))
+            self.ties.append(z3.Implies(z3.And(*(side >= 0 for side, low in sides), self.context), out == known))
         return self._signed_memo[term.uid]
 
 
@@ -292,16 +314,13 @@ def _answer(integers: Integers, conditions: list[Any], resources: int) -> z3.Mod
     integers.tie_applications()
     seed, budget = 0, min(RESOURCES, resources)
     while budget <= resources:
-        solver = z3.SolverFor("LIA")
+        solver = z3.SolverFor("LIA", ctx=integers.context)
         solver.set("rlimit", budget)
         solver.set("ctrl_c", False)
         solver.set("random_seed", seed)  # where it gets lost once it need not get lost again
         solver.add(*conditions, *integers.ties)
-        AT_WORK.set()
-        try:
+        with at_work(integers.context):
             answer = solver.check()
-        finally:
-            AT_WORK.clear()
         if answer != z3.unknown:
             return solver.model() if answer == z3.sat else False
         seed, budget = seed + 1, 2 * budget

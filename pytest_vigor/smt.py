@@ -16,7 +16,7 @@ import z3
 from z3 import z3core as c
 
 from pytest_vigor import term as t
-from pytest_vigor.integers import AT_WORK, RESOURCES, example, impossible
+from pytest_vigor.integers import RESOURCES, at_work, example, impossible, interrupt
 from pytest_vigor.interrupt import on_interrupt
 from pytest_vigor.term import Bool, Term
 from pytest_vigor.work import Work
@@ -93,7 +93,7 @@ def bound_memory(mib: float) -> None:
 def interruptible() -> None:
     """Has Ctrl-C end a query at once. z3's own handler would make an Unsure of it, and interrupting z3 when it is not
     at work would break what it is asked to do next."""
-    on_interrupt(lambda: z3.main_ctx().interrupt() if AT_WORK.is_set() else None)
+    on_interrupt(interrupt)
 
 
 def _incremental(context: Any, resources: int) -> Any:
@@ -104,7 +104,8 @@ def _incremental(context: Any, resources: int) -> Any:
 
 
 class Translator:
-    """Terms to z3 expressions, each once. Keeps a reference to every expression that it made.
+    """Terms to z3 expressions, each once, in a context of its own: what z3 does depends on what else is in there. Keeps
+    a reference to every expression that it made.
 
     With ``abstract``, products and quotients of two unknowns are uninterpreted functions: an Unsat is right, a Sat may
     not be.
@@ -112,7 +113,7 @@ class Translator:
 
     def __init__(self, abstract: bool = False) -> None:
         self.abstract = abstract
-        self.context = z3.main_ctx()
+        self.context = z3.Context()
         self._ctx = self.context.ref()
         self._asts: dict[int, Any] = {}
         self._simple: dict[int, Any] = {}
@@ -376,14 +377,12 @@ class Solver:
     def _ask(self, solver: Any, translator: Translator, conditions: tuple[Bool, ...]) -> Answer:
         ctx = solver.ctx.ref()
         asked = [translator.simple(condition) for condition in conditions if condition is not True]
-        AT_WORK.set()
-        try:
-            found = c.Z3_solver_check_assumptions(ctx, solver.solver, len(asked), (c.Ast * len(asked))(*asked))
-        except z3.Z3Exception as error:
-            said = error.args[0]
-            return Unsure(said.decode() if isinstance(said, bytes) else str(said))
-        finally:
-            AT_WORK.clear()
+        with at_work(solver.ctx):
+            try:
+                found = c.Z3_solver_check_assumptions(ctx, solver.solver, len(asked), (c.Ast * len(asked))(*asked))
+            except z3.Z3Exception as error:
+                said = error.args[0]
+                return Unsure(said.decode() if isinstance(said, bytes) else str(said))
         match found:
             case -1:
                 return Unsat(self._core(conditions) if len(conditions) > 1 and solver is self._solver else ())
@@ -395,14 +394,15 @@ class Solver:
 
     def _afresh(self, conditions: tuple[Bool, ...], resources: int) -> Answer:
         """The answer of a solver that has seen nothing before, and so may look at everything at once."""
-        ctx = self.translator.context
+        translator = Translator(abstract=self.translator.abstract)
+        ctx = translator.context
         steps = ("simplify", "propagate-values", "ackermannize_bv", "simplify", "smt")
         solver = z3.Then(*(z3.Tactic(step, ctx) for step in steps), ctx=ctx).solver()
         solver.set("rlimit", resources)
         solver.set("ctrl_c", False)
         for each in (*self._stack, *conditions):
-            c.Z3_solver_assert(solver.ctx.ref(), solver.solver, self.translator.simple(each))
-        answer = self._ask(solver, self.translator, ())
+            c.Z3_solver_assert(solver.ctx.ref(), solver.solver, translator.simple(each))
+        answer = self._ask(solver, translator, ())
         return Unsat(tuple(range(len(conditions)))) if isinstance(answer, Unsat) else answer
 
     def _exactly(self, answer: Answer, conditions: tuple[Bool, ...], rewrite: Rewriting | None) -> Answer:
