@@ -178,12 +178,17 @@ def _bytes(answer: Sat, bits: Value, struct: Struct) -> bytes:
     return int(answer.value(bits)).to_bytes(struct.size_bytes, "little")
 
 
+def _leaves(model: Model) -> dict[int, Term]:
+    """All that what is asked depends on, be it by way of what is known."""
+    out: dict[int, Term] = {}
+    for condition in (*model.conditions, *model.facts.known):
+        t.leaves(condition, out)
+    return out
+
+
 def _plain_leaves(model: Model) -> Iterator[Term]:
     """The bytes of packets that matter, then other inputs: all that one would like to be zero."""
-    leaves: dict[int, Term] = {}
-    for condition in model.conditions:
-        t.leaves(condition, leaves)
-    for leaf in leaves.values():
+    for leaf in _leaves(model).values():
         if leaf.width and ((leaf.op == "app" and str(leaf.data[0]).endswith(b.PACKET)) or (
             leaf.op == "var" and (str(leaf.data).startswith(("config.", "argument.")) or REST in str(leaf.data))
         )):  # fmt: skip
@@ -251,10 +256,7 @@ def _spread(shrinking: _Shrinking, subject: Subject, state: Any) -> bool:
 
 def _leave_no_choice(shrinking: _Shrinking, model: Model) -> None:
     """Wishes that tables from which libVig takes a free index have no other one: then it takes the one of the model."""
-    leaves: dict[int, Term] = {}
-    for condition in model.conditions:
-        t.leaves(condition, leaves)
-    chosen = {str(leaf.data) for leaf in leaves.values() if leaf.op == "var"}
+    chosen = {str(leaf.data) for leaf in _leaves(model).values() if leaf.op == "var"}
     for instance in model.steps:
         for called, arguments, _ in instance.calls:
             if not any(f"{instance.tag}{called.symbol}.{name}" in chosen for name, _, _ in called.results):
@@ -304,11 +306,8 @@ def _signed(answer: Sat, age: Value) -> int:
 
 def _step(answer: Sat, model: Model, inputs: Any) -> tuple[int, bytes, int]:
     length = int(answer.value(inputs.length))
-    mattering: dict[int, Term] = {}
-    for condition in model.conditions:
-        t.leaves(condition, mattering)
     offsets = {
-        int(answer.value(leaf.args[0])) for leaf in mattering.values()
+        int(answer.value(leaf.args[0])) for leaf in _leaves(model).values()
         if leaf.op == "app" and leaf.data[0] == inputs.frame.symbol
     }  # fmt: skip
     if inputs.frame.writes:
