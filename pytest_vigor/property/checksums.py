@@ -37,8 +37,18 @@ def checksum_is_right(packet: Packet, header: str) -> Bool:
     right = t.land(t.ne(SUM_BITS, total, 0), t.eq(SUM_BITS, t.urem(SUM_BITS, total, 0xFFFF), 0))
     if header == "udp":
         checksum = packet.frame.read(t.add(OFFSET_BITS, packet.start(header), 6), 2)
-        right = t.lor(t.eq(16, checksum, 0), right)
+        right = t.lor(t.eq(16, checksum, 0), t.land(_whole(packet), right))
     return right
+
+
+def _whole(packet: Packet) -> Bool:
+    """Whether a UDP length is one that its datagram has room for."""
+    length = packet.frame.read_big_endian(t.add(OFFSET_BITS, packet.start("udp"), 4), 2)
+    return t.land(t.ule(16, UDP_BYTES, length), t.ule(16, length, _payload_bytes(packet)))
+
+
+def _payload_bytes(packet: Packet) -> Value:
+    return t.sub(16, packet.frame.read_big_endian(ETHER_BYTES + 2, 2), packet.header_bytes())
 
 
 def _words(packet: Packet, start: Value, count: int) -> Value:
@@ -76,7 +86,7 @@ def _transport_sum(packet: Packet, header: str) -> Value:
     if header == "udp":
         length = frame.read(t.add(OFFSET_BITS, start, 4), 2)
     else:
-        bytes_ = t.sub(16, frame.read_big_endian(ETHER_BYTES + 2, 2), packet.header_bytes())
+        bytes_ = _payload_bytes(packet)
         length = t.concat([(8, t.extract(bytes_, 16, 7, 0)), (8, t.extract(bytes_, 16, 15, 8))])
     protocol = t.concat([(8, frame.byte(ETHER_BYTES + 9)), (8, 0)])
     pseudo = t.add(SUM_BITS, _words(packet, ETHER_BYTES + 12, 4), t.zext(protocol, 16, SUM_BITS))
