@@ -6,6 +6,7 @@ there are, which connections are remembered, and what is sent where.
 
 import pytest
 
+from properties.flows import assume_right_checksum
 from pytest_vigor import assume
 
 pytestmark = pytest.mark.nf("maglev")
@@ -238,24 +239,20 @@ def test_forwarding(step):
 
 def test_ipv4_checksum_stays_right(step):
     """RFC 1624 §3: if the IPv4 header checksum was right, that of what is sent is right."""
-    assume(not step.dropped)
-    assume(step.packet.ipv4.checksum_is_right)
+    assume_right_checksum(step, "ipv4")
     assert step.sent[0][1].ipv4.checksum_is_right
 
 
 def test_tcp_checksum_stays_right(step):
     """RFC 1624 §3: if the TCP checksum was right, that of what is sent is right."""
-    assume(not step.dropped and step.packet.tcp)
-    assume(step.packet.tcp.checksum_is_right)
+    assume_right_checksum(step, "tcp")
     assert step.sent[0][1].tcp.checksum_is_right
 
 
 def test_udp_checksum_stays_right(step):
-    """RFC 1624 §3, RFC 768: if there was a UDP checksum and it was right, that of what is sent is right; one that comes
-    out as 0 is sent as 0xFFFF."""
-    assume(not step.dropped and step.packet.udp)
-    assume(step.packet.udp.checksum != 0)
-    assume(step.packet.udp.checksum_is_right)
+    """RFC 1624 §3, RFC 768: if there was a UDP checksum and it was right, that of what is sent is right; one
+    that comes out as 0 is sent as 0xFFFF."""
+    assume_right_checksum(step, "udp")
     assert step.sent[0][1].udp.checksum_is_right
 
 
