@@ -37,7 +37,7 @@ class Dispatcher:
 
     def burst(self, device: int, devices: int, answers: Sequence[int]) -> tuple[list[tuple[int, ...]], Counter[str]]:
         """What became of the frames 1, 2, ..., in order, and what was counted over all devices."""
-        self._library.dispatch_burst(device, devices, (ctypes.c_int * len(answers))(*answers), len(answers))
+        self._library.burst(device, devices, (ctypes.c_int * len(answers))(*answers), len(answers))
         count = ctypes.c_uint32.in_dll(self._library, "event_count").value
         numbers = (ctypes.c_int32 * (3 * count)).in_dll(self._library, "events")
         events = [tuple(numbers[3 * i : 3 * i + 3]) for i in range(count)]

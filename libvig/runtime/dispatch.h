@@ -1,22 +1,30 @@
 /*
- * What happens to received frames between their device and the next, the same for every I/O. The file that includes this
- * defines before:
+ * What happens to frames between their device and the next, the same for every I/O. The file that includes this defines
+ * before, as static inline functions:
  *
- *     static inline void frame_release(void *frame);              the frame goes nowhere
- *     static inline void frame_share(void *frame, uint32_t more); it goes to so many more devices
- *     static inline void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count);
+ *     uint16_t frames_receive(const struct runtime *runtime, uint16_t device, void **out_frames);
+ *         takes at most runtime->burst frames from a device
+ *     int frame_open(void **frame, uint8_t **out_bytes, uint32_t *out_length_bytes);
+ *         0, or DISPATCH_TOO_LONG or DISPATCH_UNFINISHED; may put another frame in the place of this one
+ *     void frame_release(void *frame);
+ *         the frame goes nowhere
+ *     void frame_share(void *frame, uint32_t more);
+ *         it goes to so many more devices
+ *     void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count);
+ *         sends or releases all of the frames, and counts them
+ *     void frames_forget(uint16_t device, uint16_t count);
+ *         all that was received is sent or released
+ *     void time_notice(struct runtime *runtime, uint16_t count);
+ *         before the NF is asked about so many frames
+ *     void time_read(struct runtime *runtime);
  *
- * The last one sends or releases all of the frames, and counts them.
+ * proof/ explores dispatch_burst with each I/O: properties/libvig/test_runtime.py.
  */
 
 #ifndef VIGOR_DISPATCH_H
 #define VIGOR_DISPATCH_H
 
 #include "runtime/runtime.h"
-
-/* Answers beside those of nf_process: frames that it does not get to see. */
-#define DISPATCH_TOO_LONG (-3)
-#define DISPATCH_UNFINISHED (-4)
 
 /* Where the frame is to go. The bytes are the NF's to change. */
 static inline int dispatch_ask(const struct runtime *runtime, uint16_t device, uint8_t *bytes, uint32_t length_bytes)
@@ -87,6 +95,36 @@ static inline void dispatch(struct runtime *runtime, uint16_t device, void **fra
     } else {
         dispatch_apart(runtime, device, frames, answers, count);
     }
+}
+
+/* One burst of one device; how many frames it had. */
+static inline uint16_t dispatch_burst(struct runtime *runtime, uint16_t device)
+{
+    void *frames[RUNTIME_BURST_MAX];
+    int answers[RUNTIME_BURST_MAX];
+    const uint16_t count = frames_receive(runtime, device, frames);
+    if (count == 0) {
+        return 0;
+    }
+    runtime->counters->devices[device].received += count;
+    time_notice(runtime, count);
+    const bool time_per_packet = runtime->time_per_packet; /* kept in a register, as nf_process may change all memory */
+    bool all_same = true;
+    for (uint16_t i = 0; i < count; i++) {
+        uint8_t *bytes;
+        uint32_t length_bytes;
+        if (time_per_packet) {
+            time_read(runtime);
+        }
+        answers[i] = frame_open(&frames[i], &bytes, &length_bytes);
+        if (__builtin_expect(answers[i] == 0, 1)) {
+            answers[i] = dispatch_ask(runtime, device, bytes, length_bytes);
+        }
+        all_same = all_same && answers[i] == answers[0];
+    }
+    dispatch(runtime, device, frames, answers, count, all_same);
+    frames_forget(device, count);
+    return count;
 }
 
 #endif
