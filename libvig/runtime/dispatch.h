@@ -26,11 +26,18 @@
 
 #include "runtime/runtime.h"
 
-/* Where the frame is to go. The bytes are the NF's to change. */
-static inline int dispatch_ask(const struct runtime *runtime, uint16_t device, uint8_t *bytes, uint32_t length_bytes)
+/* Where the frame is to go; NF_DROP if the NF does not get to see it, and the reason why, or else 0. */
+static inline int dispatch_ask(const struct runtime *runtime, uint16_t device, void **frame, int *out_reason)
 {
+    uint8_t *bytes;
+    uint32_t length_bytes;
+    *out_reason = frame_open(frame, &bytes, &length_bytes);
+    if (__builtin_expect(*out_reason != 0, 0)) {
+        return NF_DROP;
+    }
     if (__builtin_expect(length_bytes > RUNTIME_FRAME_BYTES_MAX, 0)) {
-        return DISPATCH_TOO_LONG;
+        *out_reason = DISPATCH_TOO_LONG;
+        return NF_DROP;
     }
     return runtime->process(device, bytes, (uint16_t) length_bytes, runtime->now);
 }
@@ -54,12 +61,13 @@ static inline void dispatch_flood(struct runtime *runtime, uint16_t device, void
     }
 }
 
-static inline void dispatch_drop(struct runtime *runtime, uint16_t device, void *frame, int reason)
+/* The NF has answered so, unless it did not get to see the frame for a reason. */
+static inline void dispatch_drop(struct runtime *runtime, uint16_t device, void *frame, int answer, int reason)
 {
     struct counters_device *counters = &runtime->counters->devices[device];
-    uint64_t *const counter = reason == NF_DROP               ? &counters->dropped_by_nf
-                              : reason == DISPATCH_TOO_LONG   ? &counters->dropped_too_long
+    uint64_t *const counter = reason == DISPATCH_TOO_LONG     ? &counters->dropped_too_long
                               : reason == DISPATCH_UNFINISHED ? &counters->dropped_unfinished
+                              : answer == NF_DROP             ? &counters->dropped_by_nf
                                                               : &counters->dropped_no_device;
     (*counter)++;
     frame_release(frame);
@@ -67,7 +75,7 @@ static inline void dispatch_drop(struct runtime *runtime, uint16_t device, void 
 
 /* By device, each device's frames in their order. */
 static inline void dispatch_apart(struct runtime *runtime, uint16_t device, void **frames, const int *answers,
-                                  uint16_t count)
+                                  const int *reasons, uint16_t count)
 {
     for (uint16_t i = 0; i < count; i++) {
         if ((unsigned) answers[i] < runtime->device_count) {
@@ -75,7 +83,7 @@ static inline void dispatch_apart(struct runtime *runtime, uint16_t device, void
         } else if (answers[i] == NF_FLOOD && runtime->device_count > 1) {
             dispatch_flood(runtime, device, frames[i]);
         } else {
-            dispatch_drop(runtime, device, frames[i], answers[i]);
+            dispatch_drop(runtime, device, frames[i], answers[i], reasons[i]);
         }
     }
     while (runtime->pending != 0) {
@@ -88,12 +96,12 @@ static inline void dispatch_apart(struct runtime *runtime, uint16_t device, void
 
 /* Takes a burst of frames, at least one, out of the caller's hands; all_same says whether all answers are. */
 static inline void dispatch(struct runtime *runtime, uint16_t device, void **frames, const int *answers,
-                            uint16_t count, bool all_same)
+                            const int *reasons, uint16_t count, bool all_same)
 {
     if (__builtin_expect(all_same && (unsigned) answers[0] < runtime->device_count, 1)) {
         frames_send(runtime, (uint16_t) answers[0], frames, count);
     } else {
-        dispatch_apart(runtime, device, frames, answers, count);
+        dispatch_apart(runtime, device, frames, answers, reasons, count);
     }
 }
 
@@ -102,6 +110,7 @@ static inline uint16_t dispatch_burst(struct runtime *runtime, uint16_t device)
 {
     void *frames[RUNTIME_BURST_MAX];
     int answers[RUNTIME_BURST_MAX];
+    int reasons[RUNTIME_BURST_MAX];
     const uint16_t count = frames_receive(runtime, device, frames);
     if (count == 0) {
         return 0;
@@ -111,18 +120,13 @@ static inline uint16_t dispatch_burst(struct runtime *runtime, uint16_t device)
     const bool time_per_packet = runtime->time_per_packet; /* kept in a register, as nf_process may change all memory */
     bool all_same = true;
     for (uint16_t i = 0; i < count; i++) {
-        uint8_t *bytes;
-        uint32_t length_bytes;
         if (time_per_packet) {
             time_read(runtime);
         }
-        answers[i] = frame_open(&frames[i], &bytes, &length_bytes);
-        if (__builtin_expect(answers[i] == 0, 1)) {
-            answers[i] = dispatch_ask(runtime, device, bytes, length_bytes);
-        }
+        answers[i] = dispatch_ask(runtime, device, &frames[i], &reasons[i]);
         all_same = all_same && answers[i] == answers[0];
     }
-    dispatch(runtime, device, frames, answers, count, all_same);
+    dispatch(runtime, device, frames, answers, reasons, count, all_same);
     frames_forget(device, count);
     return count;
 }

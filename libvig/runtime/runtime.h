@@ -18,9 +18,9 @@
 /* The longest frame that proofs are about: assumption FRAME_FITS. */
 #define RUNTIME_FRAME_BYTES_MAX 1518u
 
-/* Answers beside those of nf_process: frames that it does not get to see. */
-#define DISPATCH_TOO_LONG (-3)
-#define DISPATCH_UNFINISHED (-4)
+/* Why an NF does not get to see a frame. */
+#define DISPATCH_TOO_LONG 1
+#define DISPATCH_UNFINISHED 2
 
 /* How often devices and tables are looked after. */
 #define RUNTIME_TICK_NS INT64_C(1000000)
