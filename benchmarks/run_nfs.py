@@ -259,6 +259,11 @@ def under_load(bench: Bench, name: str, burst: int, ns: float) -> list[str]:
     ]
 
 
+MEASURED = """Written by `benchmarks/run_nfs.py`, which says what is measured: processor time, with all that DPDK, the
+traffic generator and the loop around the network function cost. Medians [and quartiles]; ratios are of runs side by side.
+A/A is how far two runs of the same thing are apart.
+"""
+
 LOAD_TITLES = ["NF", "burst", "Mframes/s below 0.1 % loss", "p50 ns", "p90 ns", "time left out"]
 TITLES = ["NF", "burst", "ns a frame", "Mframes/s", "to NOP", "NOP to testpmd", "A/A of NOP"]
 
@@ -404,7 +409,9 @@ def main() -> None:
         conditions = f"{where}; {arguments.rounds} rounds of {WINDOWS} times {arguments.frames} frames, DPDK {version}."
         disturbed = f" {len(bench.disturbed)} runs were disturbed by other processes." if bench.disturbed else ""
         tables = [markdown(each) for each in (table, loads) if len(each) > 1]
-        (arguments.plots / "measured.md").write_text("\n".join((f"{conditions}{disturbed}\n", *tables)))
+        pictures = [f"![{what}](cost_by_{what}.svg)\n" for what in ("occupancy", "size")]
+        parts = ["# What a frame costs\n", MEASURED, f"{conditions}{disturbed}\n", *tables, *pictures]
+        (arguments.plots / "measured.md").write_text("\n".join(parts))
 
 
 GENERATOR_FLAGS = ("-std=c11", "-O3", "-g", "-fPIC", "-shared", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-ldl")
