@@ -260,8 +260,8 @@ def under_load(bench: Bench, name: str, burst: int, ns: float) -> list[str]:
 
 
 MEASURED = """Written by `benchmarks/run_nfs.py`, which says what is measured: processor time, with all that DPDK, the
-traffic generator and the loop around the network function cost. Medians [and quartiles]; ratios are of runs side by side.
-A/A is how far two runs of the same thing are apart.
+traffic generator and the loop around the network function cost. Medians [and quartiles]; ratios are of runs side by
+side. A/A is how far two runs of the same thing are apart.
 """
 
 LOAD_TITLES = ["NF", "burst", "Mframes/s below 0.1 % loss", "p50 ns", "p90 ns", "time left out"]
