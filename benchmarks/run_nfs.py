@@ -5,12 +5,15 @@ tables 90 % full, bursts of 1 and 32. What is measured is the thread's processor
 the generator and the loop around the network function cost.
 
 Each round runs, in turn and in changing order, on the same traffic: the NF, our NOP, our NOP again (how far two runs
-of the same thing are apart is printed as A/A), DPDK's testpmd in io mode if it is installed, and the peers that were
-given. Ratios are within a round. Printed are medians [and the quartiles around them] over the rounds.
+of the same thing are apart is printed as A/A), and the peers that were given; beside NOP, DPDK's testpmd in io mode if
+it is installed. Ratios are within a round. Printed are medians [and the quartiles around them] over the rounds.
 
 ``--load`` adds what happens at a rate, on a clock that leaves out the machine's stalls (generator/pace.c says how): the
 highest rate at which less than one frame in a thousand is lost, and the median and the 90th percentile of the time from
 a frame's arrival to its transmission at four fifths of that rate.
+
+``--plots FOLDER`` measures other sizes and occupancies of tables, too (needs matplotlib: ``pip install -e
+.[benchmark]``). It leaves there cost_by_occupancy.svg, cost_by_size.svg, and the tables as measured.md.
 
 ``--peer NF NAME COMMAND`` names another implementation, such as FastClick's, that uses DPDK's net_null0 and net_null1;
 in COMMAND, {burst} and {core} are filled in. It must take the devices with ``no-rx=1``.
@@ -28,7 +31,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
@@ -43,7 +46,7 @@ CAPACITY, OCCUPANCY = 65_536, 0.9
 WINDOWS = 3
 #: A measurement counts if the thread had its processor for so much of the time; otherwise the run is repeated.
 SHARE_MIN, ATTEMPTS = 0.98, 3
-LOSS_MAX, KNEE_PRECISION = 0.001, 1.03
+LOSS_MAX, KNEE_PRECISION, LOAD = 0.001, 1.05, 0.8
 PRIORITY = 10
 SECONDS_MAX = 120
 LIFE_NS = 1_000_000_000_000  # nothing expires while it is measured
@@ -115,7 +118,9 @@ class Bench:
     alone: bool
     disturbed: list[str] = field(default_factory=list)
 
-    def run(self, command: Sequence[str], traffic: str, flows: int, **more: int) -> list[list[str]]:
+    def run(
+        self, command: Sequence[str], traffic: str, flows: int, timeout_s: float = SECONDS_MAX, **more: int
+    ) -> list[list[str]]:
         """Runs a command with the generator in it; the words of the lines that it writes."""
         with tempfile.TemporaryDirectory() as temporary:
             results = Path(temporary) / "results"
@@ -133,7 +138,7 @@ class Bench:
                 ["env", *(f"{name}={value}" for name, value in told.items()), *command],
                 stdin=endless,
                 capture_output=True,
-                timeout=SECONDS_MAX,
+                timeout=timeout_s,
                 text=True,
             )
             os.close(endless)
@@ -146,15 +151,15 @@ class Bench:
         """As fast as it goes. No frame may get lost, but for those that a burst holds."""
         for last in (*[False] * (ATTEMPTS - 1), True):
             lines = self.run(command, traffic, flows, windows=WINDOWS)
-            lost = sum(int(each) for _, each, _ in lines)
+            lost = sum(int(each) for _, each, *_ in lines)
             if abs(lost) > 64:
                 raise SystemExit(f"{lost} frames got lost in: {shlex.join(command)}")
-            undisturbed = [float(ns) for ns, _, share in lines if float(share) >= SHARE_MIN]
+            undisturbed = [float(ns) for ns, _, share, *_ in lines if float(share) >= SHARE_MIN]
             if undisturbed:
                 return median(undisturbed)
             if last or not self.alone:
                 self.disturbed.append(shlex.join(command))
-                return median(float(ns) for ns, _, _ in lines)
+                return median(float(ns) for ns, *_ in lines)
         raise AssertionError
 
     def at_rate(self, command: Sequence[str], traffic: str, flows: int, rate: float) -> Served:
@@ -162,11 +167,6 @@ class Bench:
         devices = 2 if traffic in ("both", "stations") else 1
         ((lost, p50, p90, left_out),) = self.run(command, traffic, flows, rate=round(rate / devices))
         return Served(int(lost) / self.frames, float(p50), float(p90), float(left_out))
-
-    def nf(self, name: str, capacity: int, traffic: str, flows: int, burst: int) -> float:
-        """Runs an NF of ours."""
-        with self.command(name, capacity, burst) as command:
-            return self.ns_per_frame(command, traffic, flows)
 
     @contextmanager
     def command(self, name: str, capacity: int, burst: int) -> Iterator[Sequence[str]]:
@@ -178,13 +178,13 @@ class Bench:
             options = Options(nf, config, "dpdk", DEVICES, burst=burst, core=self.core, eal=EAL)
             yield prepare(options, Path(temporary)).command
 
-    def testpmd(self, traffic: str, flows: int, burst: int) -> float:
-        """Runs DPDK's own."""
+    def testpmd(self, burst: int) -> Sequence[str]:
+        """What runs DPDK's own."""
         other = next(core for core in sorted(os.sched_getaffinity(0)) if core != self.core)
         command = ["dpdk-testpmd", "-l", f"{other},{self.core}", "--main-lcore", str(other), "--no-telemetry", *EAL]
         command += [part for device in DEVICES for part in ("--vdev", device)]
         command += ["--", "--forward-mode=io", f"--burst={burst}", "--nb-cores=1", "--no-flush-rx", "--auto-start"]
-        return self.ns_per_frame([*command, "--total-num-mbufs=4096"], traffic, flows)
+        return [*command, "--total-num-mbufs=4096"]
 
 
 def entries(subject: Subject, capacity: int, occupancy: float) -> int:
@@ -201,27 +201,24 @@ def spread(values: Sequence[float]) -> str:
 
 
 def compare(bench: Bench, name: str, burst: int, rounds: int, peers: Mapping[str, str]) -> dict[str, list[float]]:
-    """All runs for one NF and burst size, by what was run."""
+    """All runs for one NF and burst size, by what was run. DPDK's own forwarder runs beside NOP only."""
     subject = SUBJECTS[name]
     flows, traffic = entries(subject, CAPACITY, OCCUPANCY), subject.traffic
-    capacity = min(CAPACITY, subject.most)
-    runs: dict[str, Callable[[], float]] = {
-        "nop": lambda: bench.nf("nop", 0, traffic, flows, burst),
-        "nop again": lambda: bench.nf("nop", 0, traffic, flows, burst),
-    }
-    if name != "nop":
-        runs[name] = lambda: bench.nf(name, capacity, traffic, flows, burst)
-    if shutil.which("dpdk-testpmd") and len(os.sched_getaffinity(0)) > 1:
-        runs["testpmd"] = lambda: bench.testpmd(traffic, flows, burst)
-    for peer, line in peers.items():
-        command = shlex.split(line.format(burst=burst, core=bench.core))
-        runs[peer] = lambda command=command: bench.ns_per_frame(command, traffic, flows)  # type: ignore[misc]
-    measured: dict[str, list[float]] = {run: [] for run in runs}
-    for number in range(rounds):
-        order = list(runs)
-        order = order[number % len(order) :] + order[: number % len(order)]
-        for run in order:
-            measured[run].append(runs[run]())
+    with ExitStack() as prepared:
+        nop = prepared.enter_context(bench.command("nop", 0, burst))
+        commands: dict[str, Sequence[str]] = {"nop": nop, "nop again": nop}
+        if name != "nop":
+            commands[name] = prepared.enter_context(bench.command(name, min(CAPACITY, subject.most), burst))
+        elif shutil.which("dpdk-testpmd") and len(os.sched_getaffinity(0)) > 1:
+            commands["testpmd"] = bench.testpmd(burst)
+        for peer, line in peers.items():
+            commands[peer] = shlex.split(line.format(burst=burst, core=bench.core))
+        measured: dict[str, list[float]] = {run: [] for run in commands}
+        for number in range(rounds):
+            order = list(commands)
+            order = order[number % len(order) :] + order[: number % len(order)]
+            for run in order:
+                measured[run].append(bench.ns_per_frame(commands[run], traffic, flows))
     return measured
 
 
@@ -249,18 +246,23 @@ def under_load(bench: Bench, name: str, burst: int, ns: float) -> list[str]:
         while high / low > KNEE_PRECISION:
             rate = (low * high) ** 0.5
             # What others do on this machine costs frames now and then: the better of two.
-            lost = min(bench.at_rate(command, subject.traffic, flows, rate).lost for _ in range(2))
-            low, high = (rate, high) if lost < LOSS_MAX else (low, rate)
-        served = bench.at_rate(command, subject.traffic, flows, 0.8 * low)
+            served = any(bench.at_rate(command, subject.traffic, flows, rate).lost < LOSS_MAX for _ in range(2))
+            low, high = (rate, high) if served else (low, rate)
+        at = bench.at_rate(command, subject.traffic, flows, LOAD * low)
     return [
         name,
         str(burst),
         f"{low / 1e6:.1f}",
-        f"{served.p50_ns:.0f}",
-        f"{served.p90_ns:.0f}",
-        f"{served.left_out:.1%}",
+        f"{at.p50_ns:.0f}",
+        f"{at.p90_ns:.0f}",
+        f"{at.left_out:.1%}",
     ]
 
+
+MEASURED = """Written by `benchmarks/run_nfs.py`, which says what is measured: processor time, with all that DPDK, the
+traffic generator and the loop around the network function cost. Medians [and quartiles]; ratios are of runs side by
+side. A/A is how far two runs of the same thing are apart.
+"""
 
 LOAD_TITLES = ["NF", "burst", "Mframes/s below 0.1 % loss", "p50 ns", "p90 ns", "time left out"]
 TITLES = ["NF", "burst", "ns a frame", "Mframes/s", "to NOP", "NOP to testpmd", "A/A of NOP"]
@@ -273,41 +275,57 @@ def printed(table: Sequence[Sequence[str]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip(), flush=True)
 
 
+@dataclass(frozen=True)
+class Point:
+    """What an NF is like with a table of some size, so full."""
+
+    x: float
+    ns: float
+    p50_ns: float
+    p90_ns: float
+
+
 def sweep(bench: Bench, names: Sequence[str], burst: int, rounds: int, folder: Path) -> None:
-    """Cost against how full a table is and how large, as plots."""
+    """Cost, throughput and latency against how full a table is and how large, as plots."""
     occupancies = (0.0, 0.5, 0.9, 0.99)
     sizes = [1 << bits for bits in range(10, 21, 2)]
     by_occupancy, by_size = {}, {}
     for name in (each for each in names if each != "nop"):
         subject = SUBJECTS[name]
 
-        def cost(capacity: int, occupancy: float, name: str = name, subject: Subject = subject) -> float:
+        def point(x: float, capacity: int, occupancy: float, name: str = name, subject: Subject = subject) -> Point:
             flows = entries(subject, capacity, occupancy)
-            capacity = min(capacity, subject.most)
-            return median(bench.nf(name, capacity, subject.traffic, flows, burst) for _ in range(rounds))
+            with bench.command(name, min(capacity, subject.most), burst) as command:
+                ns = median(bench.ns_per_frame(command, subject.traffic, flows) for _ in range(rounds))
+                served = bench.at_rate(command, subject.traffic, flows, LOAD * 1e9 / ns)
+            return Point(x, ns, served.p50_ns, served.p90_ns)
 
-        by_occupancy[name] = [(100 * each, cost(CAPACITY, each)) for each in occupancies]
-        by_size[name] = [(size, cost(size, OCCUPANCY)) for size in sizes if size <= max(subject.most, CAPACITY)]
-        print(name, *(f"{x:g}: {y:.1f}" for x, y in (*by_occupancy[name], *by_size[name])), sep="  ", flush=True)
+        by_occupancy[name] = [point(100 * each, CAPACITY, each) for each in occupancies]
+        by_size[name] = [point(size, size, OCCUPANCY) for size in sizes if size <= max(subject.most, CAPACITY)]
+        shown = (f"{each.x:g}: {each.ns:.1f}" for each in (*by_occupancy[name], *by_size[name]))
+        print(name, *shown, sep="  ", flush=True)
     plot(folder / "cost_by_occupancy.svg", by_occupancy, f"occupancy of {CAPACITY} entries (%)", log=False)
     label = f"entries that the table has room for, {OCCUPANCY:.0%} of them used"
     plot(folder / "cost_by_size.svg", by_size, label, log=True)
 
 
-def plot(path: Path, lines: Mapping[str, Sequence[tuple[float, float]]], label: str, log: bool) -> None:
-    """Cost and the throughput that it implies, side by side."""
+def plot(path: Path, lines: Mapping[str, Sequence[Point]], label: str, log: bool) -> None:
+    """Cost, the throughput that it implies, and latency (solid: half of all frames, dotted: 90 %), side by side."""
     import matplotlib
 
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "pytest-vigor"
     from matplotlib import pyplot
 
-    figure, (cost, rate) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure, (cost, rate, latency) = pyplot.subplots(1, 3, figsize=(14, 4), layout="constrained")
     for name, points in lines.items():
-        xs, ys = zip(*points, strict=True)
-        cost.plot(xs, ys, marker="o", label=name)
-        rate.plot(xs, [1000 / y for y in ys], marker="o", label=name)
-    for axes, title in ((cost, "ns a frame"), (rate, "million frames a second")):
+        xs = [each.x for each in points]
+        (line,) = cost.plot(xs, [each.ns for each in points], marker="o", label=name)
+        rate.plot(xs, [1000 / each.ns for each in points], marker="o")
+        latency.plot(xs, [each.p50_ns for each in points], marker="o", color=line.get_color())
+        latency.plot(xs, [each.p90_ns for each in points], linestyle=":", color=line.get_color())
+    titles = ("ns a frame", "million frames a second", f"ns from arrival to transmission at {LOAD:.0%} of that")
+    for axes, title in zip((cost, rate, latency), titles, strict=True):
         axes.set_xlabel(label)
         axes.set_ylabel(title)
         axes.set_ylim(bottom=0)
@@ -319,6 +337,12 @@ def plot(path: Path, lines: Mapping[str, Sequence[tuple[float, float]]], label: 
     pyplot.close(figure)
 
 
+def markdown(table: Sequence[Sequence[str]]) -> str:
+    """A table for the documentation."""
+    titles, *lines = table
+    return "\n".join(f"| {' | '.join(line)} |" for line in (titles, ["---"] * len(titles), *lines)) + "\n"
+
+
 def take_core() -> bool:
     """Whether this process and its children have their core for themselves."""
     try:
@@ -326,6 +350,18 @@ def take_core() -> bool:
     except OSError:
         return False
     return True
+
+
+def processor() -> str:
+    """What the machine calls its processor."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "x86-64")
+
+
+def built_generator() -> Path:
+    """The generator, built if need be."""
+    sources = sorted((ROOT / "benchmarks" / "generator").glob("*.c"))
+    return build_nf(sources, ROOT / "build" / "generator.so", flags=GENERATOR_FLAGS + dpdk_flags())
 
 
 def main() -> None:
@@ -345,11 +381,13 @@ def main() -> None:
     unknown = sorted({*chosen, *(nf for nf, _, _ in arguments.peer)} - set(SUBJECTS))
     if unknown:
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(SUBJECTS)}")
-    generator = ROOT / "build" / "generator.so"
-    build_nf(sorted((ROOT / "benchmarks" / "generator").glob("*.c")), generator, flags=GENERATOR_FLAGS + dpdk_flags())
+    generator = built_generator()
     alone = not arguments.no_priority and take_core()
     bench = Bench(generator, arguments.core, arguments.frames, alone)
-    print(f"core {bench.core}, {'taken' if alone else 'shared with whatever else runs'}; load {os.getloadavg()[0]:.1f}")
+    taken = "taken" if alone else "shared with whatever else runs"
+    where = f"{processor()}, core {bench.core}, {taken}; load {os.getloadavg()[0]:.1f}"
+    version = subprocess.run(["pkg-config", "--modversion", "libdpdk"], capture_output=True, text=True).stdout.strip()
+    print(where)
     names = list(dict.fromkeys(name for _, name, _ in arguments.peer))
     table = [[*TITLES, *(f"to {name}" for name in names)]]
     loads = [LOAD_TITLES]
@@ -367,7 +405,13 @@ def main() -> None:
         print()
         printed(loads)
     if arguments.plots is not None:
-        sweep(bench, chosen, 32, max(1, arguments.rounds // 3), arguments.plots)
+        sweep(bench, chosen, 32, max(1, arguments.rounds // 4), arguments.plots)
+        conditions = f"{where}; {arguments.rounds} rounds of {WINDOWS} times {arguments.frames} frames, DPDK {version}."
+        disturbed = f" {len(bench.disturbed)} runs were disturbed by other processes." if bench.disturbed else ""
+        tables = [markdown(each) for each in (table, loads) if len(each) > 1]
+        pictures = [f"![{what}](cost_by_{what}.svg)\n" for what in ("occupancy", "size")]
+        parts = ["# What a frame costs\n", MEASURED, f"{conditions}{disturbed}\n", *tables, *pictures]
+        (arguments.plots / "measured.md").write_text("\n".join(parts))
 
 
 GENERATOR_FLAGS = ("-std=c11", "-O3", "-g", "-fPIC", "-shared", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-ldl")

@@ -79,9 +79,14 @@ def plain_step(
             asked.append(kind)
         return fine
 
-    def following(device: Any, next_packet: Packet, now: Any) -> Step:
+    def following(device: Any, next_packet: Any, now: Any) -> Step:
         if number + 1 >= len(run.steps):
             raise Beyond("the native run has no further step")
+        # A capture goes on with what came, and not with what the property asks about.
+        given = situation.steps[number + 1]
+        same = (device is ... or device == given.device) and (now is ... or now == given.now)
+        if not same or (next_packet is not ... and not next_packet == plain_packet(given.packet)):
+            raise Beyond("the native run goes on with another packet")
         return plain_step(header, situation, run, number + 1, asked)
 
     return step_of(header, situation, situation.steps[number], run.steps[number], respected, following)

@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 from pytest_vigor.build import build_nf, libvig_root
 from pytest_vigor.headers import read_struct
 
-DROP, FLOOD, TOO_LONG, UNFINISHED, NOWHERE = -1, -2, -3, -4, -9
+DROP, FLOOD, TOO_LONG, UNFINISHED, NOWHERE = -1, -2, 1001, 1002, -3
 COUNTED_AS = {
     DROP: "dropped_by_nf",
     TOO_LONG: "dropped_too_long",
@@ -37,7 +37,7 @@ class Dispatcher:
 
     def burst(self, device: int, devices: int, answers: Sequence[int]) -> tuple[list[tuple[int, ...]], Counter[str]]:
         """What became of the frames 1, 2, ..., in order, and what was counted over all devices."""
-        self._library.dispatch_burst(device, devices, (ctypes.c_int * len(answers))(*answers), len(answers))
+        self._library.burst(device, devices, (ctypes.c_int * len(answers))(*answers), len(answers))
         count = ctypes.c_uint32.in_dll(self._library, "event_count").value
         numbers = (ctypes.c_int32 * (3 * count)).in_dll(self._library, "events")
         events = [tuple(numbers[3 * i : 3 * i + 3]) for i in range(count)]
@@ -48,10 +48,11 @@ class Dispatcher:
             counted.update(dict(zip(self._names, counters[3 + each * width : 3 + (each + 1) * width], strict=True)))
         return events, counted
 
-    def question(self, device: int, length_bytes: int) -> tuple[int, list[int]]:
-        """What is answered for a frame, and what the NF was asked."""
+    def question(self, device: int, length_bytes: int) -> list[int]:
+        """What the NF was asked about a frame."""
         asked = (ctypes.c_uint32 * 3)()
-        return self._library.dispatch_question(device, length_bytes, asked), list(asked)
+        self._library.question(device, length_bytes, asked)
+        return list(asked)
 
 
 @pytest.fixture(scope="module")
@@ -119,11 +120,11 @@ def test_a_whole_burst_may_be_flooded_to_all_devices(dispatcher: Dispatcher) -> 
     judge(dispatcher, 31, DEVICES_MAX, [FLOOD] * BURST_MAX)
 
 
-@pytest.mark.parametrize("length_bytes", [0, 60, 1518])
+@pytest.mark.parametrize("length_bytes", [1, 60, 1518])
 def test_an_nf_is_told_device_length_and_time(dispatcher: Dispatcher, length_bytes: int) -> None:
-    assert dispatcher.question(5, length_bytes) == (7, [5, length_bytes, 42])
+    assert dispatcher.question(5, length_bytes) == [5, length_bytes, 42]
 
 
 @pytest.mark.parametrize("length_bytes", [1519, 65_536 + 60, 2**32 - 1])
 def test_an_nf_never_sees_a_frame_that_proofs_are_not_about(dispatcher: Dispatcher, length_bytes: int) -> None:
-    assert dispatcher.question(5, length_bytes) == (TOO_LONG, [2**32 - 1] * 3)
+    assert dispatcher.question(5, length_bytes) == [2**32 - 1] * 3

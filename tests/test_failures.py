@@ -121,6 +121,24 @@ def test_any_capture_is_replayed_with_the_properties_as_monitors(project: Projec
     assert "Steps that lead to the state before" in failing.texts[NAME]
 
 
+def test_a_capture_does_not_answer_for_packets_that_a_property_makes_up(project: Project) -> None:
+    """What comes next in a capture is another packet than the one that the property asks about."""
+    from scapy.layers.inet import IP, UDP
+    from scapy.layers.l2 import Ether
+    from scapy.utils import wrpcap
+
+    project.properties(
+        """
+    def test_frames_come_again(step):
+        \"\"\"RFC 0 §1: a frame that comes again is the same.\"\"\"
+        assert step.then(step.device, step.packet, step.now).packet == step.packet
+"""
+    )
+    frames = [Ether() / IP(dst="192.0.2.1") / UDP() / bytes(size) for size in (20, 30)]
+    wrpcap(str(project.path / "given.pcap"), frames)
+    assert "given.pcap on gate: HOLDS" in project.run("--vigor-replay", "given.pcap").output
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -93,7 +93,7 @@ static uint16_t transmit(uint16_t port, uint16_t queue, struct rte_mbuf **frames
     return count;
 }
 
-static void prepare(void)
+static void prepare(uint16_t port)
 {
     const char *name = getenv("GENERATOR_TRAFFIC");
     const char *count = getenv("GENERATOR_FLOWS");
@@ -103,7 +103,7 @@ static void prepare(void)
     }
     const uint32_t flow_count = (uint32_t) strtoul(count, NULL, 10);
     traffic = flows_make(name, flow_count);
-    pace_prepare(flow_count);
+    pace_prepare(flow_count, pools[port]);
     is_prepared = true;
 }
 
@@ -128,7 +128,7 @@ int rte_eth_dev_start(uint16_t port)
     const int result = original(port);
     if (result == 0 && port < PORTS) {
         if (!is_prepared) {
-            prepare();
+            prepare(port);
         }
         if (rte_eth_add_rx_callback(port, 0, receive, NULL) == NULL ||
             rte_eth_add_tx_callback(port, 0, transmit, NULL) == NULL) {

@@ -4,7 +4,8 @@
  *     GENERATOR_FRAMES    how many frames a measurement takes
  *     GENERATOR_WINDOWS   how many measurements there are
  *     GENERATOR_RESULTS   the file to write: for each, processor time in ns per frame, how many frames got lost, and
- *                         which share of the time the thread had its processor: below 1, others had the caches, too
+ *                         which share of the time the thread had its processor: below 1, others had the caches, too;
+ *                         how many frames the pool lacked at its end, and how many KiB of memory the process had
  *
  * or at a rate, whether they are taken or not, into a queue of QUEUE_FRAMES for each device:
  *
@@ -28,8 +29,9 @@
 
 #include <rte_branch_prediction.h>
 #include <rte_cycles.h>
+#include <rte_mempool.h>
 
-#define WINDOWS_MAX 64
+#define WINDOWS_MAX 128
 #define SETTLING_FRAMES 100000u
 #define QUEUE_FRAMES 1024u
 #define STALL_NS 20000.0
@@ -54,7 +56,11 @@ static struct {
     double ns_per_frame[WINDOWS_MAX];
     double share[WINDOWS_MAX];
     int64_t lost[WINDOWS_MAX];
+    unsigned in_use[WINDOWS_MAX];
+    uint64_t memory_kib[WINDOWS_MAX];
 } windows;
+
+static const struct rte_mempool *watched;
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -78,6 +84,17 @@ static void end(FILE *file)
     _exit(0);
 }
 
+static uint64_t memory_kib(void)
+{
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file == NULL || fscanf(file, "%*u %llu", &pages) != 1) {
+        _exit(1);
+    }
+    fclose(file);
+    return pages * (uint64_t) sysconf(_SC_PAGESIZE) / 1024;
+}
+
 static void turn_window(void)
 {
     const uint64_t time_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -88,11 +105,14 @@ static void turn_window(void)
         windows.share[windows.current - 1] =
             (double) (time_ns - windows.started_ns) / (double) (wall_ns - windows.started_wall_ns);
         windows.lost[windows.current - 1] = (int64_t) (frames - (sent - windows.sent_before));
+        windows.in_use[windows.current - 1] = rte_mempool_in_use_count(watched);
+        windows.memory_kib[windows.current - 1] = memory_kib();
     }
     if (windows.current == windows.count) {
         FILE *file = results_file();
         for (uint32_t i = 0; i < windows.count; i++) {
-            fprintf(file, "%.3f %lld %.4f\n", windows.ns_per_frame[i], (long long) windows.lost[i], windows.share[i]);
+            fprintf(file, "%.3f %lld %.4f %u %llu\n", windows.ns_per_frame[i], (long long) windows.lost[i],
+                    windows.share[i], windows.in_use[i], (unsigned long long) windows.memory_kib[i]);
         }
         end(file);
     }
@@ -212,15 +232,16 @@ static uint64_t asked(const char *name, uint64_t otherwise)
     return text == NULL ? otherwise : strtoull(text, NULL, 10);
 }
 
-void pace_prepare(uint32_t flow_count)
+void pace_prepare(uint32_t flow_count, const struct rte_mempool *pool)
 {
+    watched = pool;
     results = getenv("GENERATOR_RESULTS");
     frames_to_measure = asked("GENERATOR_FRAMES", 1000000);
     windows.count = (uint32_t) asked("GENERATOR_WINDOWS", 1);
     clocked.frames_per_ns = (double) asked("GENERATOR_RATE", 0) / 1e9;
     measure_at = 2 * (uint64_t) flow_count + SETTLING_FRAMES;
     if (results == NULL || windows.count > WINDOWS_MAX) {
-        fputs("The generator wants GENERATOR_RESULTS, and at most 64 GENERATOR_WINDOWS\n", stderr);
+        fputs("The generator wants GENERATOR_RESULTS, and at most 128 GENERATOR_WINDOWS\n", stderr);
         _exit(1);
     }
 }

@@ -7,8 +7,10 @@
 
 #include "flows.h"
 
-/* Reads from the environment what is to be measured. */
-void pace_prepare(uint32_t flow_count);
+struct rte_mempool;
+
+/* Reads from the environment what is to be measured; frames come from the pool. */
+void pace_prepare(uint32_t flow_count, const struct rte_mempool *pool);
 
 /* How many frames there are on a device at most, for a receiver that has room for so many, once tables are full. */
 uint16_t pace_due(uint16_t port, uint16_t room);

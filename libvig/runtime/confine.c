@@ -1,6 +1,6 @@
 /*
- * What is taken away once everything is open. An NF is proved, the runtime around it is not: should it be wrong, it can
- * do little harm.
+ * What is taken away once everything is open. An NF is proved, and what happens to its frames; libraries and drivers are
+ * not: should they be wrong, they can do less harm.
  */
 
 #define _GNU_SOURCE
@@ -19,6 +19,9 @@
 
 #define CALLS_MAX 64u
 
+/* What the numbers of system calls of the x32 ABI have set: other names for the same calls. */
+#define X32_BIT 0x40000000u
+
 void confine_become(const char *user)
 {
     const struct passwd *entry = getpwnam(user);
@@ -31,9 +34,11 @@ void confine_become(const char *user)
     }
 }
 
-void confine_system_calls(const int *allowed, size_t count)
+void confine_system_calls(const int *calls, size_t count, bool are_allowed)
 {
-    struct sock_filter filter[CALLS_MAX + 6];
+    struct sock_filter filter[CALLS_MAX + 8];
+    const uint32_t listed = are_allowed ? SECCOMP_RET_ALLOW : SECCOMP_RET_KILL_PROCESS;
+    const uint32_t other = are_allowed ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ALLOW;
     uint16_t length = 0;
     const uint32_t architecture_at = offsetof(struct seccomp_data, arch);
     const uint32_t call_at = offsetof(struct seccomp_data, nr);
@@ -44,13 +49,14 @@ void confine_system_calls(const int *allowed, size_t count)
     filter[length++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
     filter[length++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
     filter[length++] = (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, call_at);
-    for (size_t i = 0; i < count; i++) {
-        /* Calls of the x32 ABI have a bit more, and so are none of these. */
-        filter[length++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t) allowed[i],
-                                                         (uint8_t) (count - i), 0);
-    }
+    filter[length++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
     filter[length++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-    filter[length++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    for (size_t i = 0; i < count; i++) {
+        filter[length++] =
+            (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t) calls[i], (uint8_t) (count - i), 0);
+    }
+    filter[length++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, other);
+    filter[length++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, listed);
     const struct sock_fprog program = {length, filter};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         runtime_fail("giving up new privileges", "", "use Linux 3.5 or newer");

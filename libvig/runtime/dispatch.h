@@ -1,12 +1,24 @@
 /*
- * What happens to received frames between their device and the next, the same for every I/O. The file that includes this
- * defines before:
+ * What happens to frames between their device and the next, the same for every I/O. The file that includes this defines
+ * before, as static inline functions:
  *
- *     static inline void frame_release(void *frame);              the frame goes nowhere
- *     static inline void frame_share(void *frame, uint32_t more); it goes to so many more devices
- *     static inline void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count);
+ *     uint16_t frames_receive(const struct runtime *runtime, uint16_t device, void **out_frames);
+ *         takes at most runtime->burst frames from a device
+ *     int frame_open(void **frame, uint8_t **out_bytes, uint32_t *out_length_bytes);
+ *         0, or DISPATCH_TOO_LONG or DISPATCH_UNFINISHED; may put another frame in the place of this one
+ *     void frame_release(void *frame);
+ *         the frame goes nowhere
+ *     void frame_share(void *frame, uint32_t more);
+ *         it goes to so many more devices
+ *     void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count);
+ *         sends or releases all of the frames, and counts them
+ *     void frames_forget(uint16_t device, uint16_t count);
+ *         all that was received is sent or released
+ *     void time_notice(struct runtime *runtime, uint16_t count);
+ *         before the NF is asked about so many frames
+ *     void time_read(struct runtime *runtime);
  *
- * The last one sends or releases all of the frames, and counts them.
+ * proof/ explores dispatch_burst with each I/O: properties/libvig/test_runtime.py.
  */
 
 #ifndef VIGOR_DISPATCH_H
@@ -14,15 +26,18 @@
 
 #include "runtime/runtime.h"
 
-/* Answers beside those of nf_process: frames that it does not get to see. */
-#define DISPATCH_TOO_LONG (-3)
-#define DISPATCH_UNFINISHED (-4)
-
-/* Where the frame is to go. The bytes are the NF's to change. */
-static inline int dispatch_ask(const struct runtime *runtime, uint16_t device, uint8_t *bytes, uint32_t length_bytes)
+/* Where the frame is to go; NF_DROP if the NF does not get to see it, and the reason why, or else 0. */
+static inline int dispatch_ask(const struct runtime *runtime, uint16_t device, void **frame, int *out_reason)
 {
+    uint8_t *bytes;
+    uint32_t length_bytes;
+    *out_reason = frame_open(frame, &bytes, &length_bytes);
+    if (__builtin_expect(*out_reason != 0, 0)) {
+        return NF_DROP;
+    }
     if (__builtin_expect(length_bytes > RUNTIME_FRAME_BYTES_MAX, 0)) {
-        return DISPATCH_TOO_LONG;
+        *out_reason = DISPATCH_TOO_LONG;
+        return NF_DROP;
     }
     return runtime->process(device, bytes, (uint16_t) length_bytes, runtime->now);
 }
@@ -46,12 +61,13 @@ static inline void dispatch_flood(struct runtime *runtime, uint16_t device, void
     }
 }
 
-static inline void dispatch_drop(struct runtime *runtime, uint16_t device, void *frame, int reason)
+/* The NF has answered so, unless it did not get to see the frame for a reason. */
+static inline void dispatch_drop(struct runtime *runtime, uint16_t device, void *frame, int answer, int reason)
 {
     struct counters_device *counters = &runtime->counters->devices[device];
-    uint64_t *const counter = reason == NF_DROP               ? &counters->dropped_by_nf
-                              : reason == DISPATCH_TOO_LONG   ? &counters->dropped_too_long
+    uint64_t *const counter = reason == DISPATCH_TOO_LONG     ? &counters->dropped_too_long
                               : reason == DISPATCH_UNFINISHED ? &counters->dropped_unfinished
+                              : answer == NF_DROP             ? &counters->dropped_by_nf
                                                               : &counters->dropped_no_device;
     (*counter)++;
     frame_release(frame);
@@ -59,7 +75,7 @@ static inline void dispatch_drop(struct runtime *runtime, uint16_t device, void 
 
 /* By device, each device's frames in their order. */
 static inline void dispatch_apart(struct runtime *runtime, uint16_t device, void **frames, const int *answers,
-                                  uint16_t count)
+                                  const int *reasons, uint16_t count)
 {
     for (uint16_t i = 0; i < count; i++) {
         if ((unsigned) answers[i] < runtime->device_count) {
@@ -67,7 +83,7 @@ static inline void dispatch_apart(struct runtime *runtime, uint16_t device, void
         } else if (answers[i] == NF_FLOOD && runtime->device_count > 1) {
             dispatch_flood(runtime, device, frames[i]);
         } else {
-            dispatch_drop(runtime, device, frames[i], answers[i]);
+            dispatch_drop(runtime, device, frames[i], answers[i], reasons[i]);
         }
     }
     while (runtime->pending != 0) {
@@ -80,13 +96,39 @@ static inline void dispatch_apart(struct runtime *runtime, uint16_t device, void
 
 /* Takes a burst of frames, at least one, out of the caller's hands; all_same says whether all answers are. */
 static inline void dispatch(struct runtime *runtime, uint16_t device, void **frames, const int *answers,
-                            uint16_t count, bool all_same)
+                            const int *reasons, uint16_t count, bool all_same)
 {
     if (__builtin_expect(all_same && (unsigned) answers[0] < runtime->device_count, 1)) {
         frames_send(runtime, (uint16_t) answers[0], frames, count);
     } else {
-        dispatch_apart(runtime, device, frames, answers, count);
+        dispatch_apart(runtime, device, frames, answers, reasons, count);
     }
+}
+
+/* One burst of one device; how many frames it had. */
+static inline uint16_t dispatch_burst(struct runtime *runtime, uint16_t device)
+{
+    void *frames[RUNTIME_BURST_MAX];
+    int answers[RUNTIME_BURST_MAX];
+    int reasons[RUNTIME_BURST_MAX];
+    const uint16_t count = frames_receive(runtime, device, frames);
+    if (count == 0) {
+        return 0;
+    }
+    runtime->counters->devices[device].received += count;
+    time_notice(runtime, count);
+    const bool time_per_packet = runtime->time_per_packet; /* kept in a register, as nf_process may change all memory */
+    bool all_same = true;
+    for (uint16_t i = 0; i < count; i++) {
+        if (time_per_packet) {
+            time_read(runtime);
+        }
+        answers[i] = dispatch_ask(runtime, device, &frames[i], &reasons[i]);
+        all_same = all_same && answers[i] == answers[0];
+    }
+    dispatch(runtime, device, frames, answers, reasons, count, all_same);
+    frames_forget(device, count);
+    return count;
 }
 
 #endif

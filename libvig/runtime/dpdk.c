@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -26,24 +27,18 @@
 /* Devices are asked for their link and their losses this often; some answer over PCI Express. */
 #define TICKS_PER_LOOK 100u
 
-static uint16_t ports[COUNTERS_DEVICES_MAX]; /* DPDK's number of each device */
 static uint16_t device_count;
 static uint64_t start_cycles;
 static uint64_t ns_per_cycle; /* times 2^32 */
 
-static inline void frame_release(void *frame)
+/* One core reads its own counter, which never goes backward; clock_gettime costs a NOP half as much again. */
+static inline void time_read(struct runtime *runtime)
 {
-    rte_pktmbuf_free(frame);
+    const unsigned __int128 product = (unsigned __int128) (rte_rdtsc() - start_cycles) * ns_per_cycle;
+    runtime->now = (vigor_time_t) (product >> 32);
 }
 
-static inline void frame_share(void *frame, uint32_t more)
-{
-    rte_mbuf_refcnt_update(frame, (int16_t) more);
-}
-
-static inline void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count);
-
-#include "runtime/dispatch.h"
+#include "runtime/dpdk_frames.h"
 
 /* A device is an address on the PCI bus, or the name and arguments of one that DPDK is to make. */
 static bool is_on_pci(const char *device)
@@ -115,12 +110,6 @@ static void open_port(uint16_t port, const char *device, struct rte_mempool *poo
     (void) rte_eth_promiscuous_enable(port);
 }
 
-static bool link_is_up(uint16_t port)
-{
-    struct rte_eth_link link;
-    return rte_eth_link_get_nowait(port, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
-}
-
 uint16_t io_open(const struct runtime_options *options, struct runtime *runtime)
 {
     if (options->device_count > COUNTERS_DEVICES_MAX) {
@@ -147,93 +136,26 @@ uint16_t io_open(const struct runtime_options *options, struct runtime *runtime)
     return device_count;
 }
 
-/* What a driver has to ask of the kernel is its own business. */
-const int *io_system_calls(size_t *out_count)
-{
-    *out_count = 0;
-    return NULL;
-}
-
-/* One core reads its own counter, which never goes backward; clock_gettime costs a NOP half as much again. */
-static inline void read_time(struct runtime *runtime)
-{
-    const unsigned __int128 product = (unsigned __int128) (rte_rdtsc() - start_cycles) * ns_per_cycle;
-    runtime->now = (vigor_time_t) (product >> 32);
-}
-
-static void drop_unsent(struct runtime *runtime, uint16_t device, void **frames, uint16_t count)
-{
-    struct counters_device *counters = &runtime->counters->devices[device];
-    if (link_is_up(ports[device])) {
-        counters->dropped_queue_full += count;
-    } else {
-        counters->dropped_link_down += count;
-    }
-    rte_pktmbuf_free_bulk((struct rte_mbuf **) frames, count);
-}
-
-static inline void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count)
-{
-    const uint16_t sent = rte_eth_tx_burst(ports[device], 0, (struct rte_mbuf **) frames, count);
-    runtime->counters->devices[device].sent += sent;
-    if (unlikely(sent < count)) {
-        drop_unsent(runtime, device, frames + sent, (uint16_t) (count - sent));
-    }
-}
-
 /*
- * Each burst is late by no more than the time that as many frames take as the largest burst has: what smaller bursts
- * cost most is the clock.
+ * What a driver has to ask of the kernel is its own business. But none starts programs, looks into other processes, changes
+ * who it is, or what the machine is.
  */
-static inline void notice_time(struct runtime *runtime, uint16_t count)
+const int *io_system_calls(size_t *out_count, bool *out_are_allowed)
 {
-    if (runtime->frames_since >= RUNTIME_BURST_MAX) {
-        read_time(runtime);
-        runtime->frames_since = 0;
-    }
-    runtime->frames_since += count;
-}
-
-static inline int answer(struct runtime *runtime, uint16_t device, void **frame, bool time_per_packet)
-{
-    struct rte_mbuf *mbuf = *frame;
-    if (time_per_packet) {
-        read_time(runtime);
-    }
-    /* Some drivers take the tag of IEEE 802.1Q out without having been asked to. */
-    if (unlikely((mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0)) {
-        const int failed = rte_vlan_insert(&mbuf);
-        *frame = mbuf;
-        if (failed != 0) {
-            return DISPATCH_TOO_LONG;
-        }
-    }
-    /* A frame in several buffers is one that did not fit in one. */
-    if (unlikely(mbuf->nb_segs > 1)) {
-        return DISPATCH_TOO_LONG;
-    }
-    return dispatch_ask(runtime, device, rte_pktmbuf_mtod(mbuf, uint8_t *), mbuf->data_len);
-}
-
-/* One burst of one device; how many frames it had. */
-static inline uint32_t receive(struct runtime *runtime, uint16_t device)
-{
-    void *frames[RUNTIME_BURST_MAX];
-    int answers[RUNTIME_BURST_MAX];
-    const uint16_t count = rte_eth_rx_burst(ports[device], 0, (struct rte_mbuf **) frames, runtime->burst);
-    if (count == 0) {
-        return 0;
-    }
-    runtime->counters->devices[device].received += count;
-    notice_time(runtime, count);
-    const bool time_per_packet = runtime->time_per_packet; /* kept in a register, as nf_process may change all memory */
-    bool all_same = true;
-    for (uint16_t i = 0; i < count; i++) {
-        answers[i] = answer(runtime, device, &frames[i], time_per_packet);
-        all_same = all_same && answers[i] == answers[0];
-    }
-    dispatch(runtime, device, frames, answers, count, all_same);
-    return count;
+    static const int calls[] = {
+        SYS_execve,     SYS_execveat,      SYS_fork,         SYS_vfork,           SYS_ptrace,      SYS_process_vm_readv,
+        SYS_setuid,     SYS_setgid,        SYS_setgroups,    SYS_setresuid,       SYS_setresgid,   SYS_process_vm_writev,
+        SYS_setreuid,   SYS_setregid,      SYS_setfsuid,     SYS_setfsgid,        SYS_capset,      SYS_personality,
+        SYS_mount,      SYS_umount2,       SYS_pivot_root,   SYS_chroot,          SYS_unshare,     SYS_setns,
+        SYS_chmod,      SYS_fchmod,        SYS_fchmodat,     SYS_chown,           SYS_fchown,      SYS_fchownat,
+        SYS_lchown,     SYS_init_module,   SYS_finit_module, SYS_delete_module,   SYS_kexec_load,  SYS_kexec_file_load,
+        SYS_reboot,     SYS_swapon,        SYS_swapoff,      SYS_settimeofday,    SYS_acct,        SYS_clock_settime,
+        SYS_adjtimex,   SYS_clock_adjtime, SYS_sethostname,  SYS_setdomainname,   SYS_quotactl,    SYS_perf_event_open,
+        SYS_add_key,    SYS_request_key,   SYS_keyctl,       SYS_userfaultfd,     SYS_syslog,      SYS_open_by_handle_at,
+    };
+    *out_count = sizeof(calls) / sizeof(*calls);
+    *out_are_allowed = false;
+    return calls;
 }
 
 static void look_at_devices(struct runtime *runtime)
@@ -265,10 +187,10 @@ void io_run(struct runtime *runtime)
     while (!runtime_stopping) {
         uint32_t received = 0;
         for (uint16_t i = 0; i < device_count; i++) {
-            received += receive(runtime, i);
+            received += dispatch_burst(runtime, i);
         }
         if (received == 0) {
-            read_time(runtime);
+            time_read(runtime);
             runtime->frames_since = RUNTIME_BURST_MAX;
         }
         if (unlikely(runtime->now - runtime->ticked_at >= RUNTIME_TICK_NS)) {
@@ -278,7 +200,7 @@ void io_run(struct runtime *runtime)
     runtime->counters->phase = COUNTERS_DRAINING;
     for (uint16_t i = 0; i < device_count; i++) {
         for (uint32_t left = QUEUE_FRAMES; left > 0;) {
-            const uint32_t received = receive(runtime, i);
+            const uint32_t received = dispatch_burst(runtime, i);
             left = received == 0 || received >= left ? 0 : left - received;
         }
     }

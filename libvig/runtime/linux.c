@@ -25,51 +25,19 @@
 
 #include "runtime/runtime.h"
 
-/* A frame of 1518 bytes with the kernel's header before it, and the power of two that rings want. */
-#define SLOT_BYTES 2048u
-#define SLOTS 2048u
-#define BLOCK_BYTES (64u * SLOT_BYTES)
-
-#define VLAN_TAG_BYTES 4u
-
 /* How long to sleep at most, so that a signal that comes just before is not missed for long. */
 #define SLEEP_MS 100
 
-/* A frame in a ring: what sendmmsg wants to know of it. */
-struct frame {
-    struct iovec bytes;
-};
-
-struct device {
-    const char *name;
-    int socket;
-    uint8_t *ring;
-    uint32_t next; /* the slot to look at next */
-    struct frame frames[RUNTIME_BURST_MAX];
-};
-
-static struct device devices[COUNTERS_DEVICES_MAX];
 static uint16_t device_count;
 
-static inline void frame_release(void *frame)
+static void time_read(struct runtime *runtime)
 {
-    (void) frame; /* all slots of a burst go back to the kernel together */
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    runtime->now = time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
 }
 
-static inline void frame_share(void *frame, uint32_t more)
-{
-    (void) frame;
-    (void) more;
-}
-
-static inline void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count);
-
-#include "runtime/dispatch.h"
-
-static struct tpacket2_hdr *slot_of(const struct device *device, uint32_t number)
-{
-    return (struct tpacket2_hdr *) (void *) (device->ring + (size_t) number * SLOT_BYTES);
-}
+#include "runtime/linux_frames.h"
 
 static void open_device(struct device *device)
 {
@@ -131,7 +99,7 @@ uint16_t io_open(const struct runtime_options *options, struct runtime *runtime)
     return device_count;
 }
 
-const int *io_system_calls(size_t *out_count)
+const int *io_system_calls(size_t *out_count, bool *out_are_allowed)
 {
     static const int calls[] = {
         SYS_poll,  SYS_sendmmsg,       SYS_getsockopt, SYS_ioctl,      SYS_clock_gettime, SYS_rt_sigreturn,
@@ -139,129 +107,8 @@ const int *io_system_calls(size_t *out_count)
         SYS_ppoll, SYS_rt_sigprocmask,
     };
     *out_count = sizeof(calls) / sizeof(*calls);
+    *out_are_allowed = true;
     return calls;
-}
-
-static void read_time(struct runtime *runtime)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    runtime->now = time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
-}
-
-/* What the kernel holds against a device: a link that went down, for example. */
-static int pending_error(const struct device *device)
-{
-    int error = 0;
-    socklen_t size_bytes = sizeof(error);
-    getsockopt(device->socket, SOL_SOCKET, SO_ERROR, &error, &size_bytes);
-    return error;
-}
-
-static inline void frames_send(struct runtime *runtime, uint16_t device, void **frames, uint16_t count)
-{
-    struct counters_device *counters = &runtime->counters->devices[device];
-    struct mmsghdr messages[RUNTIME_BURST_MAX];
-    memset(messages, 0, count * sizeof(*messages));
-    for (uint32_t i = 0; i < count; i++) {
-        messages[i].msg_hdr.msg_iov = &((struct frame *) frames[i])->bytes;
-        messages[i].msg_hdr.msg_iovlen = 1;
-    }
-    bool asked_again = false;
-    for (uint32_t done = 0; done < count;) {
-        const int sent = sendmmsg(devices[device].socket, messages + done, count - done, MSG_DONTWAIT);
-        if (sent > 0) {
-            counters->sent += (uint32_t) sent;
-            done += (uint32_t) sent;
-            asked_again = false;
-        } else if (errno == EINTR) {
-            continue;
-        } else if (errno == ENETDOWN || errno == ENXIO || errno == ENODEV) {
-            /* An error noted earlier is reported once, whatever the link is like now. */
-            if (!asked_again && pending_error(&devices[device]) == 0) {
-                asked_again = true;
-                continue;
-            }
-            counters->dropped_link_down++;
-            done++;
-            asked_again = false;
-        } else if (errno == EMSGSIZE) {
-            counters->dropped_too_long++;
-            done++;
-        } else {
-            counters->dropped_queue_full++;
-            done++;
-        }
-    }
-}
-
-/* Puts back the tag of IEEE 802.1Q that the kernel keeps beside the frame. */
-static uint8_t *with_vlan_tag(struct tpacket2_hdr *slot, uint8_t *bytes)
-{
-    const uint16_t tag[2] = {
-        htons((slot->tp_status & TP_STATUS_VLAN_TPID_VALID) != 0 ? slot->tp_vlan_tpid : ETH_P_8021Q),
-        htons(slot->tp_vlan_tci)};
-    memmove(bytes - VLAN_TAG_BYTES, bytes, 2 * ETH_ALEN);
-    memcpy(bytes - VLAN_TAG_BYTES + 2 * ETH_ALEN, tag, sizeof(tag));
-    return bytes - VLAN_TAG_BYTES;
-}
-
-static int answer(struct runtime *runtime, uint16_t device, struct tpacket2_hdr *slot, uint32_t status,
-                  struct frame *frame)
-{
-    uint8_t *bytes = (uint8_t *) slot + slot->tp_mac;
-    uint32_t length_bytes = slot->tp_len;
-    if ((status & TP_STATUS_CSUMNOTREADY) != 0) {
-        return DISPATCH_UNFINISHED;
-    }
-    if (slot->tp_snaplen < slot->tp_len) {
-        return DISPATCH_TOO_LONG; /* for the slot, so in any case */
-    }
-    if ((status & TP_STATUS_VLAN_VALID) != 0) {
-        bytes = with_vlan_tag(slot, bytes);
-        length_bytes += VLAN_TAG_BYTES;
-    }
-    frame->bytes.iov_base = bytes;
-    frame->bytes.iov_len = length_bytes;
-    if (runtime->time_per_packet) {
-        read_time(runtime);
-    }
-    return dispatch_ask(runtime, device, bytes, length_bytes);
-}
-
-/* One burst of one device; how many frames it had. */
-static uint16_t receive(struct runtime *runtime, uint16_t number)
-{
-    struct device *device = &devices[number];
-    const uint32_t first = device->next;
-    void *frames[RUNTIME_BURST_MAX];
-    int answers[RUNTIME_BURST_MAX];
-    bool all_same = true;
-    uint16_t count = 0;
-    while (count < runtime->burst) {
-        struct tpacket2_hdr *slot = slot_of(device, (first + count) % SLOTS);
-        const uint32_t status = __atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE);
-        if ((status & TP_STATUS_USER) == 0) {
-            break;
-        }
-        if (count == 0) {
-            read_time(runtime);
-        }
-        frames[count] = &device->frames[count];
-        answers[count] = answer(runtime, number, slot, status, &device->frames[count]);
-        all_same = all_same && answers[count] == answers[0];
-        count++;
-    }
-    if (count > 0) {
-        runtime->counters->devices[number].received += count;
-        dispatch(runtime, number, frames, answers, count, all_same);
-        for (uint32_t i = 0; i < count; i++) {
-            struct tpacket2_hdr *slot = slot_of(device, (first + i) % SLOTS);
-            __atomic_store_n(&slot->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
-        }
-        device->next = (first + count) % SLOTS;
-    }
-    return count;
 }
 
 static void tick(struct runtime *runtime)
@@ -302,11 +149,11 @@ void io_run(struct runtime *runtime)
     while (!runtime_stopping) {
         uint32_t received = 0;
         for (uint16_t i = 0; i < device_count; i++) {
-            received += receive(runtime, i);
+            received += dispatch_burst(runtime, i);
         }
         if (received == 0) {
             wait();
-            read_time(runtime);
+            time_read(runtime);
         }
         if (runtime->now - runtime->ticked_at >= RUNTIME_TICK_NS) {
             tick(runtime);
@@ -315,7 +162,7 @@ void io_run(struct runtime *runtime)
     runtime->counters->phase = COUNTERS_DRAINING;
     for (uint16_t i = 0; i < device_count; i++) {
         for (uint32_t left = SLOTS; left > 0;) {
-            const uint16_t received = receive(runtime, i);
+            const uint16_t received = dispatch_burst(runtime, i);
             left = received == 0 || received >= left ? 0 : left - received;
         }
     }

@@ -155,11 +155,10 @@ int main(int count, char **arguments)
     if (options.with_parent) {
         prctl(PR_SET_PDEATHSIG, SIGTERM);
     }
-    size_t call_count = 0;
-    const int *calls = io_system_calls(&call_count);
-    if (calls != NULL) {
-        confine_system_calls(calls, call_count);
-    }
+    size_t call_count;
+    bool are_allowed;
+    const int *calls = io_system_calls(&call_count, &are_allowed);
+    confine_system_calls(calls, call_count, are_allowed);
     runtime.counters->device_count = runtime.device_count;
     runtime.counters->phase = COUNTERS_RUNNING;
     io_run(&runtime);

@@ -18,6 +18,10 @@
 /* The longest frame that proofs are about: assumption FRAME_FITS. */
 #define RUNTIME_FRAME_BYTES_MAX 1518u
 
+/* Why an NF does not get to see a frame. */
+#define DISPATCH_TOO_LONG 1
+#define DISPATCH_UNFINISHED 2
+
 /* How often devices and tables are looked after. */
 #define RUNTIME_TICK_NS INT64_C(1000000)
 
@@ -83,8 +87,11 @@ void runtime_look_at_tables(struct runtime *runtime, vigor_time_t elapsed_ns);
 /* Takes the devices; returns how many there are. Ends the process if it cannot. */
 uint16_t io_open(const struct runtime_options *options, struct runtime *runtime);
 
-/* The system calls that are left to make once everything is open; NULL: this I/O cannot be confined. */
-const int *io_system_calls(size_t *out_count);
+/*
+ * System calls once everything is open: all that are left to make, or some that nobody makes any more, where others are a
+ * driver's business.
+ */
+const int *io_system_calls(size_t *out_count, bool *out_are_allowed);
 
 /* Receives, processes and sends until told to stop, then what has been received until then. */
 void io_run(struct runtime *runtime);
@@ -107,7 +114,7 @@ void runtime_find_tables(struct runtime *runtime, const struct runtime_options *
 /* Becomes another user, without capabilities, for good. */
 void confine_become(const char *user);
 
-/* From here on, any other system call ends the process. */
-void confine_system_calls(const int *allowed, size_t count);
+/* From here on, any other system call ends the process; or any of these, unless they are the allowed ones. */
+void confine_system_calls(const int *calls, size_t count, bool are_allowed);
 
 #endif

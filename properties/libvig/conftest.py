@@ -9,16 +9,22 @@ BOUNDS = "libvig bound"
 
 
 @pytest.fixture(scope="session")
-def library(request):
-    """The compiled libVig, as it is shipped."""
+def cpu_seconds(request):
+    """What a proof about one binary may take."""
     config = request.config
     given = config.getoption("vigor")
     if not (config.getini("vigor") if given is None else given):
         pytest.skip("a proof about libVig: run pytest with --vigor")
+    return 10 * config.getoption("vigor_cpu_seconds")
+
+
+@pytest.fixture(scope="session")
+def library(cpu_seconds):
+    """The compiled libVig, as it is shipped."""
     from pytest_vigor.build import build_libvig, libvig_root
     from pytest_vigor.refine.library import Library
 
-    return Library.at(build_libvig(), libvig_root(), 10 * config.getoption("vigor_cpu_seconds"))
+    return Library.at(build_libvig(), libvig_root(), cpu_seconds)
 
 
 @pytest.fixture

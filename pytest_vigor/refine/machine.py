@@ -7,7 +7,7 @@ each value that the index can have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ ARGUMENT = "argument "  #: how the names of symbols begin that are passed to a f
 MODELS_KEPT = 4  #: on a path, to know without asking that something is possible
 SEES_THROUGH = frozenset({"add", "zext", "sext", "shl", "concat", "ite", "band", "bor", "bxor"})
 
-Handler = Callable[["CallPath", str], "list[CallPath] | None"]
+Model = Callable[["CallPath"], "list[CallPath]"]  #: what becomes of a path when it calls an imported function
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,10 +295,12 @@ class Machine:
         return path
 
     def call(
-        self, path: CallPath, function: str, arguments: Sequence[Value], *, alignment: int = 0, short: bool = False
-    ) -> tuple[list[CallPath], list[Path]]:
+        self, path: CallPath, function: str, arguments: Sequence[Value], *, alignment: int = 0, short: bool = False,
+        models: Mapping[str, Model] | None = None,
+    ) -> tuple[list[CallPath], list[Path]]:  # fmt: skip
         """The paths on which a function returns, and those that got stuck. ``short`` is whether memory may be, and
-        ``alignment`` where in a cache line new memory begins. Obligations that do not hold are in ``search.broken``."""
+        ``alignment`` where in a cache line new memory begins; ``models`` are of what it imports besides. Obligations
+        that do not hold are in ``search.broken``."""
         path = path.fork()
         path.registers = Registers.fresh("at entry")
         stack, storage = path.entry
@@ -324,6 +326,8 @@ class Machine:
 
         def imported(at: PathState, name: str) -> list[PathState]:
             assert isinstance(at, CallPath)
+            if models and name in models:
+                return list(models[name](at))
             if name == "calloc":
                 return list(_calloc(at, alignment, short))
             if name not in LIBC:
