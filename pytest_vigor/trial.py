@@ -45,8 +45,16 @@ class Tried:
     nf: NetworkFunction
     binary: Binary
     header: Header
-    ground: Ground
-    lines: Any = None
+    player: Player
+    _ground: Ground | None = None
+
+    @property
+    def ground(self) -> Ground:
+        """With configurations that it accepts, which takes a second: a replay brings its own."""
+        if self._ground is None:
+            found = find(self.player, self.header)
+            self._ground = Ground(self.player, self.header, found, tuple(self.header.constants.values()))
+        return self._ground
 
 
 @dataclass(slots=True)
@@ -67,7 +75,7 @@ class Trials:
         return self._contracts
 
     def ready(self, nf: NetworkFunction) -> Tried:
-        """The NF with configurations that it accepts."""
+        """The NF, not running yet."""
         found = self.tried.get(nf)
         if found is None:
             binary, libvig = load(nf.binary), build.build_libvig()
@@ -75,8 +83,7 @@ class Trials:
             header = read_header(nf.header, [build.libvig_root()])
             blank = situation(binary, header, libvig, files, b"", 0, ())
             player = Player(image_of(binary), blank, MEMORY_BYTES)
-            ground = Ground(player, header, find(player, header), tuple(header.constants.values()))
-            found = self.tried[nf] = Tried(nf, binary, header, ground)
+            found = self.tried[nf] = Tried(nf, binary, header, player)
         return found
 
     def verdict(
@@ -137,7 +144,7 @@ class Trials:
         """A saved situation, or packets from the plainest configuration, run on the NF as it is now, with the property
         as a monitor at each packet; and whether it was saved for another build of the NF."""
         tried = self.ready(nf)
-        blank = tried.ground.player.blank
+        blank = tried.player.blank
         if isinstance(given, Situation):
             now = replace(given, binary=blank.binary, libvig=blank.libvig, contracts=blank.contracts,
                           binary_digest=blank.binary_digest)  # fmt: skip
@@ -169,7 +176,7 @@ class Trials:
     def close(self) -> None:
         """Ends all processes."""
         for tried in self.tried.values():
-            tried.ground.player.stop()
+            tried.player.stop()
 
 
 def _without_needless_steps(tried: Tried, function: Callable[[Step], Any], failing: Failing) -> Failing:
@@ -192,7 +199,7 @@ def _still_fails(tried: Tried, function: Callable[[Step], Any], failing: Failing
 
 def _fails_at(tried: Tried, function: Callable[[Step], Any], given: Situation, number: int) -> bool:
     """Whether a property fails at a step of a run."""
-    play = tried.ground.player.play(given.config, given.device_count)
+    play = tried.player.play(given.config, given.device_count)
     for step in given.steps:
         if play.take(step).ending != RETURNED:
             break
