@@ -25,9 +25,9 @@ from pytest_vigor.trace import BROKEN, HUNG, MISMATCH, PROCESS, REFUSED, RETURNE
 #: As many examples as the profile says are to get to an assert, as with Hypothesis's own `assume`; so many times that
 #: number are tried at most.
 MORE = 5
-#: Runs that may go into making a failing one smaller, counted and not timed, so that a busy machine shows the same.
-#: Each in which the NF hangs takes as long as many others.
-SHRINKS_MAX, HUNG_COST = 200, 20
+#: Steps that may go into making a failing run smaller, counted and not timed: a busy machine shows the same. One
+#: in which the NF hangs takes as long as many others, and so does a new start.
+SHRINKING_STEPS, HUNG_STEPS, START_STEPS = 2_000, 100, 4
 LARGE = (1 << 32) - 1
 
 
@@ -117,7 +117,7 @@ class _Trying:
     tally: Tally = field(default_factory=Tally)
     started: float = field(default_factory=monotonic)
     found: bool = False
-    shrinks: int = 0
+    shrunk: int = 0  #: steps that went into that
     size: tuple[int, ...] = ()  #: of the smallest failing run
     strategy: Any = None
     numbers: Any = None
@@ -160,14 +160,14 @@ class _Trying:
             raise
         finally:
             if is_shrinking:
-                self.shrinks += 1
+                self.shrunk += START_STEPS + len(planned_steps)
             else:
                 self.tally.examples += 1
                 self.tally.reached += reached
 
     def _is_over(self) -> bool:
         if self.found:
-            return self.shrinks > SHRINKS_MAX
+            return self.shrunk > SHRINKING_STEPS
         if self.tally.examples >= self.wanted and self.tally.reached >= self.wanted:
             return True
         return self.seconds is not None and monotonic() - self.started > self.seconds
@@ -215,7 +215,7 @@ class _Trying:
     def _try(self, data: Any, play: Play, scene: Scene, given_: Given, result: StepResult) -> bool:
         """The property, at the last step of a run."""
         if result.ending == HUNG and self.found:
-            self.shrinks += HUNG_COST
+            self.shrunk += HUNG_STEPS
         if result.ending in (MISMATCH, BROKEN):
             raise _Unfit(f"{result.function or 'what watches it'} {_FAULTY[result.ending]}: {result.detail}")
         asking = _Asking(self, data, play, scene, result)
