@@ -13,6 +13,7 @@ from pytest_vigor.binary import Binary, load
 from pytest_vigor.contract import Contracts, Scalar, collect, module_at
 from pytest_vigor.counterexample import Counterexample
 from pytest_vigor.errors import VigorError
+from pytest_vigor.free_fields import free_in
 from pytest_vigor.headers import Header, header_digest, read_header
 from pytest_vigor.instance import Owed
 from pytest_vigor.invariant import Prover, candidates
@@ -22,7 +23,7 @@ from pytest_vigor.minimise import concretise, same_choices
 from pytest_vigor.network_function import NetworkFunction
 from pytest_vigor.plain import broken, plain_step
 from pytest_vigor.property.steps import Beyond, Discarded, Step
-from pytest_vigor.replay import replay, situation
+from pytest_vigor.replay import image_of, replay, situation
 from pytest_vigor.smt import Solver, Statistics, bound_memory, interruptible
 from pytest_vigor.store import Store
 from pytest_vigor.trace import BROKEN, HUNG, MISMATCH, REFUSED, Call, Run, Situation, Step as Given
@@ -191,6 +192,8 @@ class Checker:
         shown = self._confirm(explored, verdict.counterexample, function)
         if not isinstance(shown, Counterexample):
             return shown
+        if shown.confirmed and verdict.counterexample.broken is None:
+            shown = replace(shown, any_fields=self._free_fields(explored, verdict.counterexample, function, shown))
         unset = next((duty for duty in explored.subject.duties if duty.kind == "initialised"), None)
         if shown.confirmed or unset is None or verdict.counterexample.broken is not None:
             return Refuted(claim, shown)
@@ -274,6 +277,16 @@ class Checker:
         except (Discarded, Beyond):
             return "", None
         return "", None
+
+    def _free_fields(
+        self, explored: Explored, model: Model, function: Callable[[Step], Any], shown: Counterexample
+    ) -> tuple[str, ...]:
+        """What of the packet does not matter to the claim."""
+
+        def fails(given: Situation, run: Run) -> bool:
+            return bool(self._fails(explored, model, function, given, run)[0])
+
+        return free_in(shown.situation, image_of(explored.binary), NATIVE_CPU_SECONDS, fails)
 
     def _shown(
         self, explored: Explored, model: Model, given: Situation, run: Run, message: str, error: BaseException | None

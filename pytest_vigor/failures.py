@@ -27,14 +27,14 @@ class Saved(msgspec.Struct, frozen=True):
     counterexample: dict[str, Any]
 
 
-def keep(folder: Path, root: Path, nf: str, property_: str, claim: str, example: Counterexample) -> Path:
+def keep(folder: Path, nf: str, property_: str, claim: str, example: Counterexample) -> Path:
     """Writes all of a failure into a folder of its own; returns that."""
     own = folder / f"{nf}-{_slug(property_.rpartition('::')[2])}"
     own.mkdir(parents=True, exist_ok=True)
     saved = Saved(FORMAT, __version__, nf, property_, claim, example.to_json())
     (own / TRACE).write_bytes(msgspec.json.format(msgspec.json.encode(saved), indent=1) + b"\n")
     (own / TEST).write_text(
-        _TEST.format(claim=_quoted(claim), root=str(root), property=property_, name=_name(property_))
+        _TEST.format(claim=_quoted(claim), nf=nf, property=property_, name=_name(property_))
     )
     if capture.can_capture():
         capture.write(own / PACKETS, example.situation, example.run)
@@ -77,21 +77,24 @@ def _quoted(claim: str) -> str:
 
 _TEST = '''"""{claim}
 
-Replays trace.json, which lies beside this file, on the network function as it is now; fails until that is fixed.
+Replays trace.json, which lies beside this file, on the network function {nf} as it is now; fails until that is fixed.
+Both may be kept anywhere in the project, and run on any machine.
 """
 
 import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path({root!r})
 PROPERTY = {property!r}
 TRACE = Path(__file__).resolve().with_name("trace.json")
 
 
-def test_{name}_is_fixed():
-    assert ROOT.is_dir(), f"the project has moved from {{ROOT}}: say in {{__file__}} where it is now"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--vigor-replay", str(TRACE), PROPERTY]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+def test_{name}_is_fixed(pytestconfig):
+    places = [*TRACE.parents, pytestconfig.rootpath, Path.cwd(), *Path.cwd().parents]
+    root = next((place for place in places if (place / PROPERTY.partition("::")[0]).is_file()), None)
+    assert root is not None, f"no folder above {{TRACE}} or {{Path.cwd()}} has {{PROPERTY}}: run this in its project"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(root),
+               "--vigor-replay", str(TRACE), PROPERTY]
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert ran.returncode == 0 and "trace.json on {nf}: FIXED" in ran.stdout, ran.stdout + ran.stderr
 '''

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from pytest_vigor.trace import (
     PROCESS,
     RETURNED,
     VIOLATED,
+    ObjectState,
     Run,
     Situation,
     Step as Given,
@@ -42,26 +45,52 @@ class PlainRun:
         return condition
 
 
-def plain_states(held: Mapping[str, Any], libvig: Path) -> dict[str, Any]:
-    """The structures of a native run, by name."""
+def plain_state(name: str, held: ObjectState, libvig: Path) -> Any:
+    """A structure of a native run."""
     run = PlainRun()
-    out: dict[str, Any] = {}
-    for name, each in held.items():
-        match each.kind:
-            case "consistent_hash":
-                slots = sum(each.entries.values())
-                chosen = preference(libvig, each.element_bits // 8, each.capacity, slots)
-                out[name] = ConsistentHash.plain(run, name, each.element_bits, each.entries, chosen)
-            case "flow_table":
-                table = flows.PlainBase(Plain(), name, each.element_bits, each.capacity, each.entries)
-                out[name] = FlowTable(run, table)
-            case "index_pool":
-                out[name] = IndexPool(run, flows.PlainBase(Plain(), name, 0, each.capacity, each.entries))
-            case "map":
-                out[name] = Map(run, maps.PlainBase(name, each.element_bits, each.capacity, each.entries))
-            case "vector":
-                out[name] = Vector(run, vectors.PlainBase(name, each.element_bits, each.capacity, each.entries))
-    return out
+    entries: Any = held.entries  # what they are is the kind's
+    match held.kind:
+        case "consistent_hash":
+            slots = sum(entries.values())
+            chosen = preference(libvig, held.element_bits // 8, held.capacity, slots)
+            return ConsistentHash.plain(run, name, held.element_bits, entries, chosen)
+        case "flow_table":
+            return FlowTable(run, flows.PlainBase(Plain(), name, held.element_bits, held.capacity, entries))
+        case "index_pool":
+            return IndexPool(run, flows.PlainBase(Plain(), name, 0, held.capacity, entries))
+        case "map":
+            return Map(run, maps.PlainBase(name, held.element_bits, held.capacity, entries))
+        case "vector":
+            return Vector(run, vectors.PlainBase(name, held.element_bits, held.capacity, entries))
+    raise KeyError(name)
+
+
+@dataclass(slots=True)
+class _Members(Mapping[str, Any]):
+    """A state's structures and numbers, each made when a property first reads it: of many it reads few."""
+
+    header: Header
+    libvig: Path
+    held: Mapping[str, ObjectState]
+    numbers: Mapping[str, int]
+    made: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.made:
+            states, numbers = {}, {}
+            if name in self.held:
+                states[name] = plain_state(name, self.held[name], self.libvig)
+            else:
+                numbers[name] = self.numbers[name]
+            self.made |= view(self.header, PlainRun(), states, numbers).items()
+        return self.made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.held
+        yield from self.numbers
+
+    def __len__(self) -> int:
+        return len(self.held) + len(self.numbers)
 
 
 def plain_step(
@@ -100,9 +129,10 @@ def step_of(
     plain, libvig = PlainRun(), Path(situation.libvig)
     packet = plain_packet(given.packet)
 
+    @cache
     def outcome() -> tuple[State, Sent, bool]:
         out = plain_packet(result.packet_after if result.packet_after is not None else given.packet)
-        new = view(header, plain, plain_states(result.new or {}, libvig), result.scalars_new or {})
+        new = State(_Members(header, libvig, result.new or {}, result.scalars_new or {}))
         if result.value == b.NF_DROP:
             return new, Sent(), False
         if result.value == b.NF_FLOOD:
@@ -112,7 +142,7 @@ def step_of(
     return Step(
         plain, config=config_record(header, plain, int.from_bytes(situation.config, "little")),
         device_count=situation.device_count, device=given.device, packet=packet, now=given.now,
-        old=view(header, plain, plain_states(result.old or {}, libvig), result.scalars_old or {}),
+        old=State(_Members(header, libvig, result.old or {}, result.scalars_old or {})),
         outcome=outcome if result.ending == RETURNED else None, reason=result.detail or result.ending,
         respected=respected, following=following,
     )  # fmt: skip

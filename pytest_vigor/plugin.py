@@ -329,7 +329,7 @@ def _kept(item: pytest.Function, nf: NetworkFunction, claim: str, verdict: Verdi
         return ""
     from pytest_vigor import failures
 
-    kept = failures.keep(folder.absolute(), config.rootpath, nf.name, item.nodeid, claim, verdict.counterexample)
+    kept = failures.keep(folder.absolute(), nf.name, item.nodeid, claim, verdict.counterexample)
     shown = kept.relative_to(Path.cwd()) if kept.is_relative_to(Path.cwd()) else kept
     return f"\n\nKept in {shown}. To run it again:\n  pytest {item.nodeid} --vigor-replay {shown / failures.TRACE}"
 

@@ -136,6 +136,8 @@ def _chosen(array: Array, bits: Value, width: int, index: Value) -> Value:
 
 def swap_bytes(value: Value, count: int) -> Value:
     """The bytes of a value in the other order."""
+    if isinstance(value, int):
+        return int.from_bytes((value & ((1 << 8 * count) - 1)).to_bytes(count, "little"), "big")
     return t.concat([(8, t.extract(value, 8 * count, 8 * i + 7, 8 * i)) for i in range(count)])
 
 

@@ -12,15 +12,15 @@ from pytest_vigor.binary import Binary, load
 from pytest_vigor.contract import Contracts, collect, module_at
 from pytest_vigor.counterexample import Counterexample, Obligation, Reach
 from pytest_vigor.errors import CaptureError
+from pytest_vigor.free_fields import free_fields
 from pytest_vigor.fuzz.configurations import find
 from pytest_vigor.fuzz.examples import Failing, Ground, Tally, try_out
 from pytest_vigor.fuzz.play import Player
 from pytest_vigor.fuzz.words import words
 from pytest_vigor.headers import Header, read_header
 from pytest_vigor.network_function import NetworkFunction
-from pytest_vigor.plain import broken_kinds, plain_packet, plain_step
+from pytest_vigor.plain import broken_kinds, plain_step
 from pytest_vigor.property.steps import Beyond, Discarded, Step
-from pytest_vigor.render.packets import Located, located
 from pytest_vigor.replay import MEMORY_BYTES, image_of, replay, situation
 from pytest_vigor.trace import (
     BROKEN,
@@ -45,8 +45,16 @@ class Tried:
     nf: NetworkFunction
     binary: Binary
     header: Header
-    ground: Ground
-    lines: Any = None
+    player: Player
+    _ground: Ground | None = None
+
+    @property
+    def ground(self) -> Ground:
+        """With configurations that it accepts, which takes a second: a replay brings its own."""
+        if self._ground is None:
+            found = find(self.player, self.header)
+            self._ground = Ground(self.player, self.header, found, tuple(self.header.constants.values()))
+        return self._ground
 
 
 @dataclass(slots=True)
@@ -67,7 +75,7 @@ class Trials:
         return self._contracts
 
     def ready(self, nf: NetworkFunction) -> Tried:
-        """The NF with configurations that it accepts."""
+        """The NF, not running yet."""
         found = self.tried.get(nf)
         if found is None:
             binary, libvig = load(nf.binary), build.build_libvig()
@@ -75,8 +83,7 @@ class Trials:
             header = read_header(nf.header, [build.libvig_root()])
             blank = situation(binary, header, libvig, files, b"", 0, ())
             player = Player(image_of(binary), blank, MEMORY_BYTES)
-            ground = Ground(player, header, find(player, header), tuple(header.constants.values()))
-            found = self.tried[nf] = Tried(nf, binary, header, ground)
+            found = self.tried[nf] = Tried(nf, binary, header, player)
         return found
 
     def verdict(
@@ -109,14 +116,11 @@ class Trials:
         given, number = failing.situation, failing.number
         if number >= len(given.steps) or given.steps[number].entry != PROCESS:
             return ()
-        step = given.steps[number]
-        free: list[Located] = []
-        for each in located(plain_packet(step.packet)):
-            if each.name not in SHAPING and all(
-                _still_fails(tried, function, failing, altered(step.packet, [*free, each], turn)) for turn in TURNS
-            ):
-                free.append(each)
-        return tuple(each.name for each in free)
+
+        def still_fails(packet: bytes) -> bool:
+            return _still_fails(tried, function, failing, packet)
+
+        return free_fields(given.steps[number].packet, still_fails)
 
     def reached(
         self, nf: NetworkFunction, function: Callable[[Step], Any], origin: Callable[..., Any], claim: str,
@@ -137,7 +141,7 @@ class Trials:
         """A saved situation, or packets from the plainest configuration, run on the NF as it is now, with the property
         as a monitor at each packet; and whether it was saved for another build of the NF."""
         tried = self.ready(nf)
-        blank = tried.ground.player.blank
+        blank = tried.player.blank
         if isinstance(given, Situation):
             now = replace(given, binary=blank.binary, libvig=blank.libvig, contracts=blank.contracts,
                           binary_digest=blank.binary_digest)  # fmt: skip
@@ -169,7 +173,7 @@ class Trials:
     def close(self) -> None:
         """Ends all processes."""
         for tried in self.tried.values():
-            tried.ground.player.stop()
+            tried.player.stop()
 
 
 def _without_needless_steps(tried: Tried, function: Callable[[Step], Any], failing: Failing) -> Failing:
@@ -192,27 +196,12 @@ def _still_fails(tried: Tried, function: Callable[[Step], Any], failing: Failing
 
 def _fails_at(tried: Tried, function: Callable[[Step], Any], given: Situation, number: int) -> bool:
     """Whether a property fails at a step of a run."""
-    play = tried.ground.player.play(given.config, given.device_count)
+    play = tried.player.play(given.config, given.device_count)
     for step in given.steps:
         if play.take(step).ending != RETURNED:
             break
     init, *steps = play.results()
     return number < len(steps) and bool(fails(tried.header, given, Run(init, tuple(steps)), number, function)[0])
-
-
-#: What decides which headers there are: other values would make another packet.
-SHAPING = ("ether.type", "ipv4.version", "ipv4.ihl", "ipv4.total_length", "ipv4.flags", "ipv4.fragment_offset",
-           "ipv4.protocol")  # fmt: skip
-TURNS = (0x5A5A5A5A5A5A, 0xFFFFFFFFFFFF, 0x010000000001)
-
-
-def altered(packet: bytes, fields: Sequence[Located], turn: int) -> bytes:
-    """The packet with some bits of these fields turned."""
-    out = int.from_bytes(packet, "big")
-    for each in fields:
-        mask = (1 << each.field.size_bits) - 1
-        out ^= (turn & mask or 1) << 8 * len(packet) - each.offset_bits - each.field.size_bits
-    return out.to_bytes(len(packet), "big")
 
 
 def counterexample(

@@ -69,18 +69,33 @@ def test_a_trace_fails_until_the_nf_is_repaired(project: Project, kept: Path) ->
     assert "trace.json on gate: FIXED" in ran.output and "it was saved for another build of gate" in ran.output
 
 
-def test_the_kept_test_fails_until_the_nf_is_repaired(project: Project, kept: Path) -> None:
-    def status() -> subprocess.CompletedProcess[str]:
-        # Copied out of the project: nothing but its own text and the trace may matter.
-        folder = project.path.parent / "elsewhere"
-        shutil.copytree(kept, folder, dirs_exist_ok=True)
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "test_replay.py")]
-        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def run_test(path: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a kept test from a folder."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path / "test_replay.py")]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
-    before = status()
+
+def test_the_kept_test_fails_until_the_nf_is_repaired(project: Project, kept: Path) -> None:
+    # Copied away, and the project as well: neither where they were nor anything else beside them may matter.
+    own, moved = project.path.parent / "elsewhere", project.path.parent / "moved"
+    shutil.copytree(kept, own)
+    shutil.copytree(project.path, moved, ignore=shutil.ignore_patterns(".*"))
+    project.nf(source=GATE)
+    before = run_test(own, moved)
     assert before.returncode == 1 and "REFUTED: what comes from inside passes." in before.stdout
-    repair(project)
-    assert status().returncode == 0
+    assert "trace.json on gate: STILL FAILS" in before.stdout
+    shutil.copytree(project.path / "nfs", moved / "nfs", dirs_exist_ok=True)
+    assert run_test(own, moved).returncode == 0
+
+    shutil.copytree(own, moved / "tests/kept")
+    assert run_test(moved / "tests/kept", moved / "tests/kept").returncode == 0
+
+
+def test_a_kept_test_outside_of_a_project_says_what_is_missing(project: Project, kept: Path) -> None:
+    own = project.path.parent / "elsewhere"
+    shutil.copytree(kept, own)
+    ran = run_test(own, own)
+    assert ran.returncode == 1 and f"has test_properties.py::{NAME}: run this in its project" in ran.stdout
 
 
 def test_a_symbolic_refutation_is_kept_and_replayed_too(project: Project) -> None:

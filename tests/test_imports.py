@@ -16,6 +16,7 @@ FLOORS = """
 7  report
 6  launch
 6  check trial failures
+6  free_fields
 6  store render evidence
 5  minimise
 5  judge capture

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
-from time import perf_counter
+from typing import Any
 
 from pytest_vigor.fuzz.play import Player
 from pytest_vigor.fuzz.scene import USUAL, kind_of
 from pytest_vigor.headers import Header
 from pytest_vigor.layout import Scalar, Struct, scalars
-from pytest_vigor.trace import REFUSED
+from pytest_vigor.trace import REFUSED, StepResult
 
 DEVICE_COUNTS = (2, 3, 1, 4, 5, 8, 32, 33)
 NUMBERS = (1, 2, 0, 3, 4, 8, 100, 1_000, 10**6, 10**9, 10**10)
 SPANS = (1, 1_000, 10**9, 2, 0, 3, 4, 8, 100, 10**6, 10**10)  #: of eight bytes, which are mostly times
 SIZE_MAX = 4_096
 TRIES = 300
-SLOW_SECONDS = 0.25
-SEARCH_SECONDS = 0.7
+#: From each of two configurations. Counted and not timed, so that a busy machine tries the same.
+ASKED_MAX = 160
+ENTRIES_MAX = 16_384  #: what is larger takes long to set up and to read, many times over
 _FEW = 4
 
 
@@ -47,11 +48,13 @@ class Configurations:
 
 
 def _pick(good: Sequence[int], every: Sequence[int], number: int) -> int:
-    """Mostly one of the few plainest, sometimes any that was accepted, rarely one that was not."""
+    """Mostly one of the few plainest or the largest, sometimes any that was accepted, rarely one that was not."""
     share, rest = number % 16, number // 16
     if share == 15:
         return every[rest % len(every)]
-    pool = (good or every)[: None if share >= 11 else _FEW]
+    pool = good or every
+    if share < 11 and len(pool) > _FEW:
+        pool = (*pool[: _FEW - 1], max(pool))  # limits are where mistakes are
     return pool[rest % len(pool)]
 
 
@@ -66,34 +69,83 @@ def assembled(config_type: Struct, leaves: Sequence[Scalar], values: Sequence[in
 
 
 def find(player: Player, header: Header) -> Configurations:
-    """Asks nf_init about plain configurations until it accepts one, then about each number in that."""
+    """Asks nf_init about plain configurations until it accepts one, then about each number in that, and in a roomy
+    one: some numbers can only be large where others are."""
     leaves = tuple(scalars(header.config))
     every = [*(_candidates(leaf, number, header) for number, leaf in enumerate(leaves)), list(DEVICE_COUNTS)]
-
-    def accepts(values: Sequence[int]) -> bool:
-        *config, device_count = values
-        started = perf_counter()
-        result = player.play(assembled(header.config, leaves, config), device_count).init
-        # What is set up slowly is not worth trying many times.
-        return result.ending != REFUSED and perf_counter() - started < SLOW_SECONDS
-
-    accepts([0] * len(every))  # the process has to start first
-    base = next((values for values in _tries(every) if accepts(values)), None)
-    started = perf_counter()
+    search = _Search(player, header, leaves, every)
+    base = next((values for values in _tries(every) if search.accepts(values)), None)
     if base is None:
         return Configurations(header.config, leaves, (), tuple(map(tuple, every)))
+    search.asked = 0
+    while (plainer := search.plainest(base)) != base:
+        base = plainer
     accepted = [[value] for value in base]
-    # The plain values of every number before the others of any.
-    for rank in range(max(map(len, every))):
-        for number, candidates in enumerate(every):
-            if rank >= len(candidates) or candidates[rank] == base[number]:
-                continue
-            # An address that is as good as another one need not be asked for.
-            is_free = number < len(leaves) and kind_of(leaves[number].type) in ("mac", "ipv4")
-            is_late = perf_counter() - started > SEARCH_SECONDS
-            if is_free or (not is_late and accepts([*base[:number], candidates[rank], *base[number + 1 :]])):
-                accepted[number].append(candidates[rank])
+    search.vary(base, accepted, ASKED_MAX)
+    roomy = search.moved(base, [max(values) if len(values) > 1 else values[0] for values in accepted])
+    search.vary(roomy, accepted, 2 * ASKED_MAX)
     return Configurations(header.config, leaves, tuple(map(tuple, accepted)), tuple(map(tuple, every)))
+
+
+@dataclass(slots=True)
+class _Search:
+    """`every` are the values that each number may have, the plainest first; the device count is the last number."""
+
+    player: Player
+    header: Header
+    leaves: Sequence[Scalar]
+    every: Sequence[Sequence[int]]
+    asked: int = 0
+
+    def accepts(self, values: Sequence[int]) -> bool:
+        self.asked += 1
+        *config, device_count = values
+        result = self.player.play(assembled(self.header.config, self.leaves, config), device_count).init
+        return result.ending != REFUSED and _entries(result) <= ENTRIES_MAX
+
+    def is_free(self, number: int) -> bool:
+        """Whether it is an address, of which one is as good as another: it need not be asked for."""
+        return number < len(self.leaves) and kind_of(self.leaves[number].type) in ("mac", "ipv4")
+
+    def moved(self, base: Sequence[int], wanted: Sequence[int]) -> list[int]:
+        """The base with as many of the wanted numbers as it accepts together, the last ones first."""
+        out = list(base)
+        for number in reversed(range(len(out))):
+            changed = [*out[:number], wanted[number], *out[number + 1 :]]
+            if not self.is_free(number) and changed != out and self.accepts(changed):
+                out = changed
+        return out
+
+    def plainest(self, base: Sequence[int]) -> list[int]:
+        """The base with each number as plain as it is accepted with the others: few devices first."""
+        out = list(base)
+        for number in reversed(range(len(out))):
+            for candidate in () if self.is_free(number) else self.every[number]:
+                changed = [*out[:number], candidate, *out[number + 1 :]]
+                if changed == out or self.accepts(changed):
+                    out = changed
+                    break
+        return out
+
+    def vary(self, base: Sequence[int], accepted: Sequence[list[int]], asked_max: int) -> None:
+        """Adds what else each number may be with the others as in the base: the plain values of every number before
+        the others of any."""
+        for rank in range(max(map(len, self.every))):
+            for number, candidates in enumerate(self.every):
+                if rank >= len(candidates) or candidates[rank] in accepted[number]:
+                    continue
+                changed = [*base[:number], candidates[rank], *base[number + 1 :]]
+                if self.is_free(number) or (self.asked < asked_max and self.accepts(changed)):
+                    accepted[number].append(candidates[rank])
+
+
+def _entries(result: StepResult) -> int:
+    """How many entries the tables have room for that nf_init made."""
+    room = 0
+    for each in (result.new or {}).values():
+        slots: Any = each.entries.values() if each.kind == "consistent_hash" else (each.capacity,)
+        room += sum(slots)
+    return room
 
 
 def _candidates(leaf: Scalar, number: int, header: Header) -> list[int]:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as 
 from pytest_vigor.fuzz.configurations import Configurations
 from pytest_vigor.fuzz.plans import CALLED, STEPS_MAX, Plan, frame_of, plans, step_of as planned
 from pytest_vigor.fuzz.play import GUARD_BEFORE, OTHER_MEMORY, Play, Player
-from pytest_vigor.fuzz.scene import TIME_MAX, Scene, kind_of
+from pytest_vigor.fuzz.scene import MANNERS, TIME_MAX, Manner, Scene, kind_of
 from pytest_vigor.headers import Header
 from pytest_vigor.native.client import Choices
 from pytest_vigor.plain import broken_kinds, step_of
@@ -20,13 +20,14 @@ from pytest_vigor.property.asserts import watch_asserts
 from pytest_vigor.property.packets import Packet
 from pytest_vigor.property.steps import Beyond, Discarded, Step
 from pytest_vigor.replay import difference
-from pytest_vigor.trace import BROKEN, MISMATCH, PROCESS, REFUSED, RETURNED, Situation, Step as Given, StepResult
+from pytest_vigor.trace import BROKEN, HUNG, MISMATCH, PROCESS, REFUSED, RETURNED, Situation, Step as Given, StepResult
 
-# A property that speaks of rare cases only is tried on more examples than the profile says, until enough of them got
-# to an assert.
-MORE, ENOUGH = 5, 4
-SHRINKS_MAX = 600
-SHRINKING_SECONDS = 6.0  #: where the NF hangs, each attempt takes long
+#: As many examples as the profile says are to get to an assert, as with Hypothesis's own `assume`; so many times that
+#: number are tried at most.
+MORE = 5
+#: Steps that may go into making a failing run smaller, counted and not timed: a busy machine shows the same. One
+#: in which the NF hangs takes as long as many others, and so does a new start.
+SHRINKING_STEPS, HUNG_STEPS, START_STEPS = 2_000, 100, 4
 LARGE = (1 << 32) - 1
 
 
@@ -115,8 +116,8 @@ class _Trying:
     wanted: int  #: examples
     tally: Tally = field(default_factory=Tally)
     started: float = field(default_factory=monotonic)
-    found: float | None = None
-    shrinks: int = 0
+    found: bool = False
+    shrunk: int = 0  #: steps that went into that
     size: tuple[int, ...] = ()  #: of the smallest failing run
     strategy: Any = None
     numbers: Any = None
@@ -139,37 +140,37 @@ class _Trying:
 
         self.numbers = st.tuples(st.tuples(*[number] * len(drawn)), another).map(spread)
         self.strategy = plans(self.ground.header.entries)
-        # Three lists, since the average length of one is five.
-        lists = [st.lists(self.strategy, min_size=least, max_size=STEPS_MAX) for least in (1, 0, 0)]
-        self.parts = st.tuples(*lists)
+        # Several lists, since the average length of one is five at most.
+        lists = [st.lists(self.strategy, min_size=least, max_size=STEPS_MAX) for least in (1, 0, 0, 0, 0)]
+        self.parts = st.tuples(st.integers(0, len(MANNERS) - 1), *lists)
 
     def example(self, data: Any) -> None:
         """One run."""
         numbers = data.draw(self.numbers)
-        planned_steps = [each for part in data.draw(self.parts) for each in part]
+        manner, *parts = data.draw(self.parts)
+        planned_steps = [each for part in parts for each in part]
         if self._is_over():
             raise _Enough
-        reached, is_shrinking = False, self.found is not None
+        reached, is_shrinking = False, self.found
         try:
-            reached = self._run(data, numbers, planned_steps)
+            reached = self._run(data, numbers, manner, planned_steps)
         except _Failed:
             reached = True
-            self.found = self.found or monotonic()
+            self.found = True
             raise
         finally:
             if is_shrinking:
-                self.shrinks += 1
+                self.shrunk += START_STEPS + len(planned_steps)
             else:
                 self.tally.examples += 1
                 self.tally.reached += reached
 
     def _is_over(self) -> bool:
-        now = monotonic()
-        if self.found is not None:
-            return self.shrinks > SHRINKS_MAX or now - self.found > SHRINKING_SECONDS
-        if self.tally.examples >= self.wanted and self.tally.reached >= self.wanted // ENOUGH:
+        if self.found:
+            return self.shrunk > SHRINKING_STEPS
+        if self.tally.examples >= self.wanted and self.tally.reached >= self.wanted:
             return True
-        return self.seconds is not None and now - self.started > self.seconds
+        return self.seconds is not None and monotonic() - self.started > self.seconds
 
     def _keep(self, failing: Failing) -> None:
         """Keeps the smallest failing run: fewest steps, shortest packets, plainest numbers."""
@@ -182,12 +183,17 @@ class _Trying:
         if not self.size or size <= self.size:
             self.size, self.tally.failing = size, failing
 
-    def _run(self, data: Any, numbers: Sequence[int], planned_steps: Sequence[Plan]) -> bool:
+    def _run(self, data: Any, numbers: Sequence[int], manner: int, planned_steps: Sequence[Plan]) -> bool:
         """Whether an assert was reached; raises _Failed where one fails."""
         ground = self.ground
         config, device_count = ground.configurations.chosen(numbers)
         play = ground.player.play(config, device_count)
-        scene = Scene(ground.header, config, device_count, ground.words)
+        if play.init.ending == REFUSED:
+            config, device_count = ground.configurations.chosen([0] * ground.configurations.width)
+            play = ground.player.play(config, device_count)
+        scene = Scene(
+            ground.header, ground.configurations.leaves, config, device_count, ground.words, Manner.of(manner)
+        )
         init = play.init
         if init.ending == REFUSED:
             return False
@@ -208,6 +214,8 @@ class _Trying:
 
     def _try(self, data: Any, play: Play, scene: Scene, given_: Given, result: StepResult) -> bool:
         """The property, at the last step of a run."""
+        if result.ending == HUNG and self.found:
+            self.shrunk += HUNG_STEPS
         if result.ending in (MISMATCH, BROKEN):
             raise _Unfit(f"{result.function or 'what watches it'} {_FAULTY[result.ending]}: {result.detail}")
         asking = _Asking(self, data, play, scene, result)

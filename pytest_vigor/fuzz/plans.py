@@ -31,6 +31,7 @@ from pytest_vigor.packet import ETHER_BYTES, PROTOCOL_TCP, PROTOCOL_UDP
 from pytest_vigor.trace import Step
 
 LARGE = (1 << 56) - 1
+_ELSEWHERE = 176  #: of 256
 STEPS_MAX = 20
 LENGTHS = (60, 64, ETHER_BYTES - 1, ETHER_BYTES, 12, 0, 1, 33, 34, 41, 42, 53, 54, 1514, LENGTH_MAX, LENGTH_MAX - 1)
 MINIMUM_BYTES = 60  #: IEEE 802.3 §3.2.8, without the check sequence
@@ -86,7 +87,7 @@ def _mixed(mix: int, word: int) -> tuple[tuple[int, int], ...]:
 def plans(entries: Sequence[Entry]) -> Any:
     """A strategy for plans, of packets or of calls of these entry points."""
     most = max((len(list(scalars(each.argument))) for each in entries if each.argument is not None), default=0)
-    shares = {FRESH: 5, FITTING: 4, REPEATED: 3, ANSWERED: 2, REPLIED: 3, CALLED: 5 if entries else 0}
+    shares = {FRESH: 5, FITTING: 4, REPEATED: 3, ANSWERED: 2, REPLIED: 3, CALLED: 3 if entries else 0}
     made_how = st.sampled_from([made for made, share in shares.items() for _ in range(share)])
 
     @st.composite
@@ -142,6 +143,8 @@ def frame_of(plan: Plan, scene: Scene) -> tuple[int, bytes]:
             if header in found:
                 put(frame, found[header], header, name, scene.value(kind, number))
     which, value = plan.odd
+    if scene.manner.tame:
+        which = 0
     is_odd = 0 < which <= len(ODD)
     header, name, values = ODD[which - 1] if is_odd else ("", "", (0,))
     if is_odd and name != "checksum" and header in found:
@@ -149,10 +152,10 @@ def frame_of(plan: Plan, scene: Scene) -> tuple[int, bytes]:
     fix_checksums(frame)
     if is_odd and name == "checksum" and header in found:
         put(frame, found[header], header, name, values[value % len(values)])
-    count = scene.device_count
-    if plan.device % (count + 1):
-        device = plan.device % (count + 1) - 1
-    return device, _cut(bytes(frame), plan)
+    # What belongs to earlier packets mostly comes where those came.
+    if plan.made == FRESH or plan.device >= _ELSEWHERE:
+        device = plan.device % scene.device_count
+    return device, _cut(bytes(frame), plan, scene.manner.tame)
 
 
 def _changes(plan: Plan) -> list[tuple[tuple[str, str], str, int]]:
@@ -167,7 +170,7 @@ def _base(plan: Plan, scene: Scene) -> tuple[int, bytearray]:
         device, earlier = pool[plan.earlier % len(pool)]
         return device, bytearray(earlier if plan.made == REPEATED else reply(earlier))
     fields = {place: scene.value(kind, number) for place, kind, number in _changes(plan)}
-    protocol, device = PROTOCOLS[plan.protocol], 0
+    protocol, device = PROTOCOLS[plan.protocol % 2 if scene.manner.tame else plan.protocol], 0
     keys = scene.keys() if plan.made == FITTING else []
     if keys:
         fits, protocol, device = _fitting(*keys[plan.earlier // 2 % len(keys)], plan.earlier % 2, protocol, scene)
@@ -178,7 +181,7 @@ def _base(plan: Plan, scene: Scene) -> tuple[int, bytearray]:
             if header == "ether":
                 put(frame, 0, header, name, value)
         return device, frame
-    words = 6 if plan.odd == (1, 0) else 5
+    words = 6 if plan.odd == (1, 0) and not scene.manner.tame else 5
     return device, datagram(fields, protocol, words)
 
 
@@ -207,8 +210,8 @@ _PLACES: dict[str, list[tuple[str, str]]] = {
 }
 
 
-def _cut(frame: bytes, plan: Plan) -> bytes:
-    share, rest = plan.length % 16, plan.length // 16
+def _cut(frame: bytes, plan: Plan, is_tame: bool) -> bytes:
+    share, rest = 0 if is_tame else plan.length % 16, plan.length // 16
     length = len(frame) if plan.made > FITTING else max(MINIMUM_BYTES, len(frame))
     if share >= 15:
         length = rest % (LENGTH_MAX + 1)

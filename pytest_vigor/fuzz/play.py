@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pytest_vigor.native.client import Choices, Image, Native, Session
 from pytest_vigor.trace import RETURNED, Situation, Step, StepResult
 
-CPU_SECONDS = 0.3
+CPU_SECONDS = 0.15
 WATCH_UP_TO = 256
 REMEMBERED = 50_000
 USUAL = Choices(0xA5, watch_up_to=WATCH_UP_TO)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pytest_vigor.behaviour import NF_DROP, NF_FLOOD, TIME_BITS
 from pytest_vigor.fuzz.frames import seen
 from pytest_vigor.headers import Header
-from pytest_vigor.layout import Bytes, Integer, Type, scalars
+from pytest_vigor.layout import Bytes, Integer, Scalar, Type, scalars
 from pytest_vigor.notation import IPV4_BYTES, MAC_BYTES, part
 from pytest_vigor.packet import ETHER_BYTES
 from pytest_vigor.trace import PROCESS, ObjectState, Step, StepResult
@@ -25,6 +25,7 @@ BITS = {"mac": 48, "ipv4": 32, "port": 16, "number": 64}
 #: The least that is worth taking for an address or port, rather than for a small number.
 LEAST = {"mac": 1 << 32, "ipv4": 1 << 16, "port": 1, "number": 0}
 RECENT = 24
+TIMES = 8  #: from which on something may last until now
 _SHARE = 20
 _USUAL, _EARLIER, _WORD = 9, 15, 18
 
@@ -53,26 +54,50 @@ def kind_of(of: Integer | Bytes) -> str:
     return "number"
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the packets of one run are. Long sequences that belong together hardly come about where every packet may be
+    odd and every address another one; other bugs show only in such. So some runs are of one kind, some of the other
+    (swarm testing: Groce et al., ISSTA'12)."""
+
+    tame: bool  #: all packets are whole TCP or UDP, and little time passes
+    narrow: bool  #: few addresses and ports are used
+
+    @classmethod
+    def of(cls, number: int) -> Manner:
+        """0 is the plainest."""
+        return MANNERS[number % len(MANNERS)]
+
+
+MANNERS = (Manner(True, True), Manner(False, False), Manner(True, False), Manner(True, True), Manner(False, True))
+_NARROW = 2
+
+
 @dataclass(slots=True)
 class Scene:
     """A run so far. ``words`` are numbers that the NF or the property may compare with."""
 
     header: Header
+    leaves: tuple[Scalar, ...]  #: the numbers of the configuration
     config: bytes
     device_count: int
     words: tuple[int, ...]
+    manner: Manner
     state: Mapping[str, ObjectState] = field(default_factory=dict)
     figures: dict[str, int] = field(default_factory=dict)
     received: list[tuple[int, bytes]] = field(default_factory=list)
     sent: list[tuple[int, bytes]] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
     _seen: dict[str, list[int]] = field(default_factory=dict)
+    _spans: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         bits = int.from_bytes(self.config, "little")
         self._seen = {"mac": [], "ipv4": [], "port": [], "number": [self.device_count - 1, self.device_count]}
-        for leaf in scalars(self.header.config):
+        for leaf in self.leaves:
             value = part(bits, leaf.offset, leaf.type.size_bytes)
+            if leaf.type.size_bytes == 8:
+                self._spans.add(value)
             kind = kind_of(leaf.type)
             if kind != "number":
                 content = value.to_bytes(leaf.type.size_bytes, "little")
@@ -139,13 +164,14 @@ class Scene:
     def value(self, kind: str, number: int) -> int:
         """A value of a kind; 0 stands for the plainest one."""
         share, rest = number % _SHARE, number // _SHARE
-        pool: Sequence[int] = USUAL[kind]
+        few = _NARROW if self.manner.narrow and kind != "number" else None
+        pool: Sequence[int] = USUAL[kind][:few]
         if share >= _WORD:
             return rest & ((1 << BITS[kind]) - 1)
         if share >= _EARLIER:
             pool = [each for each in self.words if LEAST[kind] <= each < 1 << BITS[kind]] or pool
         elif share >= _USUAL:
-            pool = self._seen[kind] or pool
+            pool = self._seen[kind][: few and 2 * few] or pool
         return pool[rest % len(pool)]
 
     def time(self, number: int) -> int:
@@ -154,7 +180,7 @@ class Scene:
         now = self.now
         if share < 5:
             return self._not_late(now + (0, 0, 1, 2)[rest % 4])
-        if share < 8:
+        if share < 8 or (self.manner.tame and share != 8):
             pool = sorted({*self._moments()})
             return pool[rest % len(pool)] if pool else now
         if share < 9:
@@ -166,13 +192,8 @@ class Scene:
 
     def _moments(self) -> Iterator[int]:
         """When something may end that began at an earlier time."""
-        bits = int.from_bytes(self.config, "little")
-        spans = {
-            part(bits, leaf.offset, 8) for leaf in scalars(self.header.config) if leaf.type.size_bytes == 8
-        }
-        spans |= {value for value in self.figures.values() if value}
-        for span in spans:
-            for time in self.times[:RECENT]:
+        for span in self._spans.union(value for value in self.figures.values() if value):
+            for time in self.times[:TIMES]:
                 for near in (-1, 0, 1):
                     if self.now <= (moment := time + span + near) <= TIME_MAX:
                         yield moment

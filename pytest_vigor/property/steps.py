@@ -82,7 +82,7 @@ class State:
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, members: Mapping[str, Any]) -> None:
-        self._members = dict(members)
+        self._members = members
 
     def __getattr__(self, name: str) -> Any:
         try:
