@@ -92,7 +92,7 @@ def test_the_kept_test_fails_until_the_nf_is_repaired(project: Project, kept: Pa
 
 
 def test_a_kept_test_outside_of_a_project_says_what_is_missing(project: Project, kept: Path) -> None:
-    own = project.path.parent / "elsewhere"
+    own = project.path.with_name(f"{project.path.name}-elsewhere")
     shutil.copytree(kept, own)
     ran = run_test(own, own)
     assert ran.returncode == 1 and f"has test_properties.py::{NAME}: run this in its project" in ran.stdout
