@@ -72,7 +72,7 @@ class Subject:
         found = self._contents(self.loans)
         if found != expected:
             self._disagree(f"it holds {_show(found)}, the contract says {_show(expected)}")
-        if self._is_valid(self.pointer) != 1:
+        if self.structure.is_checked and self._is_valid(self.pointer) != 1:
             self._disagree(f"{self.structure.name}_is_valid says no")
 
     def write(self, index: int, bits: int) -> None:

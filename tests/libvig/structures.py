@@ -42,6 +42,7 @@ class Structure:
     reader: Callable[[Library, int, Parameters], Callable[[Loans], Contents]]
     plain: Callable[[Parameters, Contents, Loans], Any]
     lends: bool = False
+    is_checked: bool = True  #: whether its own bookkeeping is, after each call
     too_large: tuple[int, ...] = (1 << 27, 1 << 28, 1 << 29, 1 << 30)  #: capacities for 2 GiB of memory
     numbers: Callable[[Choices, Contents], dict[str, int]] | None = None  #: by parameter, where they are not indices
     #: Empties one, where there is not memory for a new one each time.
