@@ -26,8 +26,8 @@ from pytest_vigor.smt import DEFAULT_RESOURCES, Answer, Sat, Solver, Statistics,
 from pytest_vigor.term import Bool, Term, Value
 from pytest_vigor.work import Work
 
-MALLOC_ALIGNMENT = 16  #: bytes; calloc's memory is aligned for any type (C11 section 7.22.3)
-ALIGNMENTS = range(0, 64, MALLOC_ALIGNMENT)  #: where in a cache line calloc's memory can begin
+MALLOC_ALIGNMENT = 16  #: bytes; new memory is aligned for any type (C11 section 7.22.3)
+ALIGNMENTS = range(0, 64, MALLOC_ALIGNMENT)  #: where in a cache line new memory can begin
 FEW_RESOURCES = 200_000  #: before a question is asked case by case
 ARGUMENT = "argument "  #: how the names of symbols begin that are passed to a function
 MODELS_KEPT = 4  #: on a path, to know without asking that something is possible
@@ -328,8 +328,8 @@ class Machine:
             assert isinstance(at, CallPath)
             if models and name in models:
                 return list(models[name](at))
-            if name == "calloc":
-                return list(_calloc(at, alignment, short))
+            if name in ("calloc", "malloc"):
+                return list(_allocated(at, name, alignment, short))
             if name not in LIBC:
                 raise Stop(f"it calls {name}, which has no model", "contract")
             return list(_by_libc(at, name))
@@ -338,12 +338,12 @@ class Machine:
         return returned, [each for each in ended if each.ending == "stuck"]
 
 
-def _calloc(path: CallPath, alignment: int, short: bool) -> list[CallPath]:
-    """New zeroed memory, or none."""
-    count, size = path.registers.read("rdi"), path.registers.read("rsi")
-    path.registers.clobber(CALLER_SAVED, f"after calloc at {path.where:#x}")
-    if count != 1:
+def _allocated(path: CallPath, name: str, alignment: int, short: bool) -> list[CallPath]:
+    """New memory, or none: zeroed by calloc, and never written by malloc."""
+    size = path.registers.read("rdi" if name == "malloc" else "rsi")
+    if name == "calloc" and path.registers.read("rdi") != 1:
         raise Stop("calloc of more than one object")
+    path.registers.clobber(CALLER_SAVED, f"after {name} at {path.where:#x}")
     out = []
     if short:
         none = path.fork()
@@ -352,7 +352,8 @@ def _calloc(path: CallPath, alignment: int, short: bool) -> list[CallPath]:
         out.append(none)
     number = sum(key > 0 for key in path.memory.regions) + 1
     base = REGION_BASE + (number << 40) + alignment
-    region = Region("the structure", base, size, image=lambda _: 0, owner=path.memory.owner)
+    image = None if name == "malloc" else lambda _: 0
+    region = Region("the structure", base, size, image=image, owner=path.memory.owner)
     path.memory.regions[number] = region
     path.registers.write("rax", base)
     path.allocated = (*path.allocated, (region, size))
