@@ -18,7 +18,7 @@
  */
 #define LPM_LENGTH_SHIFT 24u
 #define LPM_SPLIT (UINT32_C(1) << 31)
-#define LPM_ANY_LENGTH UINT32_C(63)
+#define LPM_ANY_LENGTH UINT32_C(255) /* whatever an entry says */
 
 static inline bool lpm_entry_is_at_most(uint32_t entry, uint32_t length)
 {

@@ -16,7 +16,7 @@ from tests.libvig.oracle import Disagreement
 from tests.libvig.play import Seeded, by_name, volume
 from tests.libvig.readings import allocations, numbers, refusals
 from tests.libvig.structures import STRUCTURES
-from tests.libvig.wrong import WRONG, Wrong, changed_contracts
+from tests.libvig.wrong import WRONG, WRONG_BY_USE, Wrong, changed_contracts
 
 # Whether a capacity of 2^30 itself is served shows only on a machine that has 16 GiB to spare.
 NEEDS_MUCH_MEMORY = "bound moved: capacity > CAPACITY_MAX"
@@ -46,7 +46,7 @@ def use(library: Library, name: str, operations: int, is_checked: bool = True) -
     volume(library, structure, 1, operations // fewer)
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.name)
+@pytest.mark.parametrize("wrong", (*WRONG, *WRONG_BY_USE), ids=lambda wrong: wrong.name)
 def test_wrong_library_is_noticed(tmp_path: Path, wrong: Wrong) -> None:
     path = build(tmp_path / "libvig.so", TOLERANT, wrong.copy_to(tmp_path))
     for name in wrong.shown_by:
