@@ -9,7 +9,7 @@ from typing import Any
 LIBVIG = Path(__file__).resolve().parent.parent / "libvig"
 HEADERS = (
     "nf.h", "typed.h", "flow_table/flow_table.h", "map/map.h", "vector/vector.h", "index_pool/index_pool.h",
-    "consistent_hash/consistent_hash.h", "net/net.h",
+    "lpm/lpm.h", "consistent_hash/consistent_hash.h", "net/net.h",
 )  # fmt: skip
 PLACE = "<!-- the reference of libVig -->"
 _COMMENT = r"/\*(?P<comment>(?:(?!\*/).)*)\*/\n"

@@ -12,6 +12,7 @@
 struct consistent_hash;
 struct flow_table;
 struct index_pool;
+struct lpm;
 struct map;
 struct vector;
 
@@ -45,5 +46,8 @@ struct vector;
 
 /* An index_pool, which holds nothing but ages. */
 #define INDEX_POOL(name) struct index_pool *name
+
+/* An lpm, whose keys are IPv4 prefixes. */
+#define LPM(name) struct lpm *name
 
 #endif

@@ -26,11 +26,12 @@ from pytest_vigor.ghost.consistent_hash import ConsistentHash
 from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.ghost.flow_table import FlowTable
 from pytest_vigor.ghost.index_pool import IndexPool, Pool
+from pytest_vigor.ghost.lpm import Lpm
 from pytest_vigor.ghost.map import Map
 from pytest_vigor.ghost.vector import Vector
 from pytest_vigor.term import Bool, Term, Value
 
-CLASSES: dict[str, type] = {each.kind: each for each in (ConsistentHash, FlowTable, IndexPool, Map, Vector)}
+CLASSES: dict[str, type] = {each.kind: each for each in (ConsistentHash, FlowTable, IndexPool, Lpm, Map, Vector)}
 TIME = t.zext(t.var("time", b.TIME_BITS), b.TIME_BITS, 64)  #: of the latest earlier step
 
 

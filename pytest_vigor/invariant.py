@@ -82,7 +82,7 @@ def candidates(behaviour: Behaviour, header: Header) -> Iterator[Invariant]:
             for leaf in scalars(record):
                 if isinstance(leaf.type, Integer):
                     yield from _field(name, leaf.path, leaf.offset, leaf.type, record, limits, ceilings, partners)
-        elif each.kind == "map":
+        elif each.kind in ("map", "lpm"):
             yield from _values(name, limits, constants, pools)
     for scalar in behaviour.scalars:
         yield from _scalar(scalar.name, scalar.bits, limits)

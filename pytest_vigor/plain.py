@@ -15,6 +15,7 @@ from pytest_vigor.ghost.consistent_hash import ConsistentHash
 from pytest_vigor.ghost.facts import Plain
 from pytest_vigor.ghost.flow_table import FlowTable
 from pytest_vigor.ghost.index_pool import IndexPool
+from pytest_vigor.ghost.lpm import Lpm
 from pytest_vigor.ghost.map import Map
 from pytest_vigor.ghost.vector import Vector
 from pytest_vigor.headers import Header
@@ -58,6 +59,8 @@ def plain_state(name: str, held: ObjectState, libvig: Path) -> Any:
             return FlowTable(run, flows.PlainBase(Plain(), name, held.element_bits, held.capacity, entries))
         case "index_pool":
             return IndexPool(run, flows.PlainBase(Plain(), name, 0, held.capacity, entries))
+        case "lpm":
+            return Lpm(run, maps.PlainBase(name, held.element_bits, held.capacity, entries))
         case "map":
             return Map(run, maps.PlainBase(name, held.element_bits, held.capacity, entries))
         case "vector":

@@ -16,7 +16,7 @@ PROCESS = "nf_process"
 INIT = "nf_init"
 FORMAT = 1
 
-#: What a structure holds. flow_table: index to (key, age); index_pool: index to (0, age); map: key to value;
+#: What a structure holds. flow_table: index to (key, age); index_pool: index to (0, age); map, lpm: key to value;
 #: vector: index to record, those that are zero left out; consistent_hash: backend to how many slots it has.
 Entries: TypeAlias = Mapping[int, tuple[int, int]] | Mapping[int, int]
 
@@ -184,7 +184,7 @@ def entries_to_json(kind: str, entries: Mapping[int, Any]) -> dict[str, Any]:
             return {str(index): {"key": hex(key), "age": age} for index, (key, age) in entries.items()}
         case "index_pool":
             return {str(index): {"age": age} for index, (_, age) in entries.items()}
-        case "map":
+        case "lpm" | "map":
             return {hex(key): value for key, value in entries.items()}
         case "consistent_hash":
             return {str(backend): slots for backend, slots in entries.items()}
@@ -200,7 +200,7 @@ def entries_from_json(kind: str, data: dict[str, Any]) -> Entries:
             return {int(index): (int(entry["key"], 16), entry["age"]) for index, entry in data.items()}
         case "index_pool":
             return {int(index): (0, entry["age"]) for index, entry in data.items()}
-        case "map":
+        case "lpm" | "map":
             return {int(key, 16): value for key, value in data.items()}
         case "consistent_hash":
             return {int(backend): slots for backend, slots in data.items()}

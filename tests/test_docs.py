@@ -18,6 +18,7 @@ from pytest_vigor.assumption import ASSUMPTIONS
 from pytest_vigor.ghost.consistent_hash import ConsistentHash
 from pytest_vigor.ghost.flow_table import FlowTable
 from pytest_vigor.ghost.index_pool import IndexPool
+from pytest_vigor.ghost.lpm import Lpm
 from pytest_vigor.ghost.map import Map
 from pytest_vigor.ghost.vector import Vector
 from pytest_vigor.packet import HEADERS
@@ -129,7 +130,7 @@ def test_header_fields_are_all_there() -> None:
 
 
 def test_what_is_said_of_structures_is_what_they_have() -> None:
-    classes = {each.kind: each for each in (FlowTable, IndexPool, Map, Vector, ConsistentHash)}
+    classes = {each.kind: each for each in (FlowTable, IndexPool, Lpm, Map, Vector, ConsistentHash)}
     table = rows("properties.md", "structure")
     assert set(table) == set(classes)
     for kind, rest in table.items():

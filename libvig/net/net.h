@@ -222,6 +222,37 @@ VIGOR_INLINE net_be16 net_checksum_update32(net_be16 checksum, net_be32 old_valu
     return net_checksum_update16(checksum, (net_be16) (old_value >> 16), (net_be16) (new_value >> 16));
 }
 
+/* Whether the header that net_ipv4 found is longer than its fixed part. */
+VIGOR_INLINE bool net_ipv4_has_options(const struct net_ipv4 *ipv4)
+{
+    return (ipv4->version_ihl & 0x0F) != 5;
+}
+
+/* Whether the checksum of the header that net_ipv4 found, which has no options, is right (RFC 791 section 3.1). */
+VIGOR_INLINE bool net_ipv4_checksum_is_right(const struct net_ipv4 *ipv4)
+{
+    const uint32_t first_word = ipv4->version_ihl | (uint32_t) ipv4->type_of_service << 8;
+    const uint32_t fifth_word = ipv4->time_to_live | (uint32_t) ipv4->protocol << 8;
+    uint32_t sum = first_word + ipv4->total_length + ipv4->identification + ipv4->flags_fragment_offset + fifth_word +
+                   ipv4->checksum;
+    sum += (ipv4->src & 0xFFFF) + (ipv4->src >> 16) + (ipv4->dst & 0xFFFF) + (ipv4->dst >> 16);
+    sum = (sum & 0xFFFF) + (sum >> 16);
+    sum = (sum & 0xFFFF) + (sum >> 16);
+    return sum == 0xFFFF;
+}
+
+/*
+ * Takes one from the time to live, which must not be 0, of the header that net_ipv4 found. The checksum follows by RFC
+ * 1624, so a right one stays right and a wrong one wrong.
+ */
+VIGOR_INLINE void net_ipv4_count_hop(struct net_ipv4 *ipv4)
+{
+    const net_be16 protocol = (net_be16) (ipv4->protocol << 8); /* it shares a word with the time to live */
+    const net_be16 before = (net_be16) (ipv4->time_to_live | protocol);
+    ipv4->time_to_live--;
+    ipv4->checksum = net_checksum_update16(ipv4->checksum, before, (net_be16) (ipv4->time_to_live | protocol));
+}
+
 /* Addresses the frame to the neighbour at the other end of the link. */
 VIGOR_INLINE void net_ether_readdress(struct net_ether *ether, const struct net_link *link)
 {

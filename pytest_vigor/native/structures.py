@@ -14,6 +14,7 @@ from pytest_vigor.ghost.facts import Plain
 from pytest_vigor.ghost.flow_table import FlowTable
 from pytest_vigor.ghost.flows import PlainBase
 from pytest_vigor.ghost.index_pool import IndexPool
+from pytest_vigor.ghost.lpm import KEY_BITS, Lpm, prefix_of, written
 from pytest_vigor.native.machine import Code
 from pytest_vigor.trace import Entries, ObjectState
 
@@ -152,6 +153,27 @@ class _NativeMap(_Structure):
         return maps.Map(run, maps.PlainBase(self.label, 8 * self.element_bytes, self.capacity, entries))
 
 
+class _NativeLpm(_NativeMap):
+    """A table of prefixes, which says what it holds as a map does."""
+
+    kind = "lpm"
+
+    def __init__(self, library: Library, address: int, parameters: Mapping[str, int], label: str) -> None:
+        super().__init__(library, address, {**parameters, "key_bytes": KEY_BITS // 8}, label)
+
+    def replace(self, entries: Mapping[int, int]) -> None:
+        remove = self._function("remove", ctypes.c_bool, ctypes.c_uint32, ctypes.c_uint32)
+        add = self._function("add", ctypes.c_bool, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
+        for key in self.entries():
+            remove(*prefix_of(key))
+        for key, value in entries.items():
+            if not add(*prefix_of(key), value):
+                raise Unfit(f"lpm_add refuses {written(key)} in {self.label}")
+
+    def ghost(self, run: Any, entries: Mapping[int, int]) -> Lpm:
+        return Lpm(run, maps.PlainBase(self.label, KEY_BITS, self.capacity, entries))
+
+
 class NativeVector(_Structure):
     """A vector. Its records are read where they lie, because one that is on loan cannot be borrowed again."""
 
@@ -263,6 +285,7 @@ _KINDS: dict[str, Callable[[Library, int, Mapping[str, int], str], Structure]] =
     "consistent_hash": _NativeConsistentHash,
     "flow_table": _NativeFlowTable,
     "index_pool": _NativeIndexPool,
+    "lpm": _NativeLpm,
     "map": _NativeMap,
     "vector": NativeVector,
 }

@@ -78,7 +78,10 @@ def _rest(packet: Packet, header: str) -> Value:
 
 
 def _ipv4_sum(packet: Packet) -> Value:
-    return t.add(SUM_BITS, _words(packet, ETHER_BYTES, IPV4_BYTES // 2), _rest(packet, "ipv4"))
+    rest = _rest(packet, "ipv4")
+    has_options = t.ne(OFFSET_BITS, packet.header_bytes(), IPV4_BYTES)
+    packet.facts.fact(t.lor(has_options, t.eq(SUM_BITS, rest, 0)))
+    return t.add(SUM_BITS, _words(packet, ETHER_BYTES, IPV4_BYTES // 2), rest)
 
 
 def _transport_sum(packet: Packet, header: str) -> Value:

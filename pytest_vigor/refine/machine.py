@@ -8,7 +8,7 @@ each value that the index can have.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_vigor import term as t
@@ -17,17 +17,18 @@ from pytest_vigor.binary import Binary
 from pytest_vigor.explore.block import CALLER_SAVED, Block, Cursor, Leave, Registers, Split
 from pytest_vigor.explore.entry import ARGUMENT_REGISTERS, restored, set_up
 from pytest_vigor.explore.libc import LIBC
-from pytest_vigor.explore.memory import REGION_BASE, Failed, Memory, Region, Stop
+from pytest_vigor.explore.memory import REGION_BASE, Failed, Memory, Region, Stop, independent
 from pytest_vigor.explore.path import PathState
 from pytest_vigor.explore.search import Search
 from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.integers import impossible
+from pytest_vigor.refine.array import Array
 from pytest_vigor.smt import DEFAULT_RESOURCES, Answer, Sat, Solver, Statistics, Translator, Unsat, Unsure
 from pytest_vigor.term import Bool, Term, Value
 from pytest_vigor.work import Work
 
-MALLOC_ALIGNMENT = 16  #: bytes; calloc's memory is aligned for any type (C11 section 7.22.3)
-ALIGNMENTS = range(0, 64, MALLOC_ALIGNMENT)  #: where in a cache line calloc's memory can begin
+MALLOC_ALIGNMENT = 16  #: bytes; new memory is aligned for any type (C11 section 7.22.3)
+ALIGNMENTS = range(0, 64, MALLOC_ALIGNMENT)  #: where in a cache line new memory can begin
 FEW_RESOURCES = 200_000  #: before a question is asked case by case
 ARGUMENT = "argument "  #: how the names of symbols begin that are passed to a function
 MODELS_KEPT = 4  #: on a path, to know without asking that something is possible
@@ -75,13 +76,17 @@ class CallPath(PathState):
     """A path through one function."""
 
     search: CallSearch
+    memory: SplitMemory
 
     def __init__(self, search: CallSearch, registers: Registers) -> None:
         super().__init__(search, registers)
         self.entry: tuple[Value, Value] = (0, 0)  #: the stack pointer and the base of thread-local storage
+        self.saved = registers
         self.models: tuple[Sat, ...] = ()  #: assignments that satisfy all that holds
         self.cases: tuple[int, ...] = ()  #: the conditions by which it was split
         self.allocated: tuple[tuple[Region, Value] | None, ...] = ()  #: for each calloc, the region and its size
+        self.noted: tuple[Any, ...] = ()  #: what models of functions take down for what comes after
+        self.is_past_head = False  #: whether it begins at the loop's beginning, where others stop
 
     def conditions(self) -> list[Bool]:
         """Everything that holds."""
@@ -91,6 +96,11 @@ class CallPath(PathState):
             out.append(condition.condition)
             condition = condition.before
         return out
+
+    def is_alike(self, other: CallPath) -> bool:
+        """Whether arrays, and what models have left behind, are the same."""
+        mine, theirs = self.memory, other.memory
+        return mine.arrays == theirs.arrays and self.noted == other.noted
 
     def hold(self, condition: Bool) -> None:
         super().hold(condition)
@@ -113,13 +123,50 @@ class SplitMemory(Memory):
     into the ranges of addresses ``by_value``: there it chooses among all values that there are."""
 
     by_value: tuple[tuple[int, int], ...] = ()
+    arrays: Mapping[int, Array] = {}  #: the regions that are arrays, by key; never changed, but replaced
     asker: CallPath
 
     def load(self, address: Value, size_bytes: int, where: int, guard: Bool = True) -> Value:
-        return super().load(self.settled(address), size_bytes, where, guard)
+        address = self.settled(address)
+        key = self._array(address)
+        if key is None:
+            return super().load(address, size_bytes, where, guard)
+        index, skipped = self._element(key, address, size_bytes, where, False, guard)
+        element = self.arrays[key].read(index)
+        return t.extract(element, 8 * self.arrays[key].size_bytes, 8 * (skipped + size_bytes) - 1, 8 * skipped)
 
     def store(self, address: Value, size_bytes: int, value: Value, where: int, guard: Bool = True) -> None:
-        super().store(self.settled(address), size_bytes, value, where, guard)
+        address = self.settled(address)
+        key = self._array(address)
+        if key is None:
+            super().store(address, size_bytes, value, where, guard)
+            return
+        index, skipped = self._element(key, address, size_bytes, where, True, guard)
+        if skipped or size_bytes != self.arrays[key].size_bytes:
+            raise Stop("a write to a part of an array's element")
+        if isinstance(value, Term) and value.undefined:
+            self.asker.oblige(independent(value), "initialised", where, "what is written to an array")
+        kept = t.ite(8 * size_bytes, guard, value, self.arrays[key].read(index))
+        self.arrays = {**self.arrays, key: self.arrays[key].written(index, kept)}
+
+    def _array(self, address: Value) -> int | None:
+        """The key of the array that an address is in."""
+        if not self.arrays:
+            return None
+        region = self.region_at(t.split_base(64, address)[0])
+        key = None if region is None else self.key_of(region.base)
+        return key if key in self.arrays else None
+
+    def _element(
+        self, key: int, address: Value, size_bytes: int, where: int, write: bool, guard: Bool
+    ) -> tuple[Value, int]:
+        """Which element an access is to, and how many bytes of it come before."""
+        _, offset = self._locate(address, size_bytes, where, write, guard)
+        bits = (self.arrays[key].size_bytes - 1).bit_length()
+        skipped = t.extract(offset, 64, bits - 1, 0)
+        if not isinstance(skipped, int) or skipped + size_bytes > self.arrays[key].size_bytes:
+            raise Stop("an access to several elements of an array")
+        return t.extract(t.lshr(64, offset, bits), 64, 31, 0), skipped
 
     def settled(self, address: Value) -> Value:
         """The address, as far as the path knows it; raises Case where it has to be known, and is not."""
@@ -139,7 +186,7 @@ class SplitMemory(Memory):
 
     def fork(self, asker: Any) -> SplitMemory:
         other = super().fork(asker)
-        other.by_value = self.by_value
+        other.by_value, other.arrays = self.by_value, self.arrays
         return other
 
     def _parts(self, address: Term) -> tuple[list[Term], list[Term]]:
@@ -215,6 +262,8 @@ class CallSearch(Search):
         self.cuts = Cuts()
         self.solver = Solver(self.cuts, exact=False, statistics=Statistics(work=work))
         self.broken: list[Broken] = []
+        self.head: int | None = None  #: where a loop begins that paths are followed up to
+        self.arrived: list[CallPath] = []  #: those that got there
 
     def ask(self, path: CallPath, *conditions: Bool) -> Answer:
         """Whether conditions can hold on a path."""
@@ -259,7 +308,10 @@ class CallSearch(Search):
         return not isinstance(self.ask(path, *asked), Unsat)
 
     def join(self, a: PathState, b: PathState) -> PathState | None:
-        if isinstance(a, CallPath) and isinstance(b, CallPath) and a.cases == b.cases and a.allocated == b.allocated:
+        if (
+            isinstance(a, CallPath) and isinstance(b, CallPath) and a.cases == b.cases
+            and a.allocated == b.allocated and a.is_alike(b)
+        ):  # fmt: skip
             joined = super().join(a, b)
             if isinstance(joined, CallPath):
                 joined.models = (*a.models, *b.models)[:MODELS_KEPT]
@@ -267,6 +319,12 @@ class CallSearch(Search):
         return None
 
     def execute(self, path: PathState, block: Block, cursor: Cursor | None) -> Leave:
+        assert isinstance(path, CallPath)
+        if block.address == self.head and cursor is None:
+            if not path.is_past_head:
+                self.arrived.append(path.fork())
+                raise Failed
+            path.is_past_head = False
         before = path.fork()
         try:
             return super().execute(path, block, cursor)
@@ -280,11 +338,13 @@ class CallSearch(Search):
 
 
 class Machine:
-    """A library whose functions can be called on symbolic memory."""
+    """A library whose functions can be called on symbolic memory. Those that have a model are not followed."""
 
-    def __init__(self, binary: Binary, cpu_seconds: float) -> None:
-        self.binary = binary
-        self.search = CallSearch(binary, cpu_seconds)
+    def __init__(self, binary: Binary, cpu_seconds: float, models: Mapping[str, Model] | None = None) -> None:
+        self.models = models or {}
+        modelled = {binary.exports[name]: name for name in self.models}
+        self.binary = replace(binary, imports={**binary.imports, **modelled})
+        self.search = CallSearch(self.binary, cpu_seconds)
 
     def start(self) -> CallPath:
         """A path on which nothing has been called."""
@@ -301,6 +361,23 @@ class Machine:
         """The paths on which a function returns, and those that got stuck. ``short`` is whether memory may be, and
         ``alignment`` where in a cache line new memory begins; ``models`` are of what it imports besides. Obligations
         that do not hold are in ``search.broken``."""
+        models = {**self.models, **(models or {})}
+        return self._follow(self.enter(path, arguments), self.binary.exports[function], alignment, short, models)
+
+    def until(self, path: CallPath, address: int, head: int) -> tuple[list[CallPath], list[CallPath]]:
+        """The paths on which a function returns, from an address in it on, and those that come to the beginning of its
+        loop. A path that is there already goes round once. Raises Stop where one gets stuck."""
+        path.is_past_head = address == head
+        path.visits, path.forks, path.seen, path.blocks = {}, {}, {}, ()
+        self.search.head, self.search.arrived = head, []
+        returned, stuck = self._follow(path, address, 0, False, self.models)
+        self.search.head = None
+        if stuck:
+            raise Stop(stuck[0].reason, stuck[0].kind)
+        return returned, self.search.arrived
+
+    def enter(self, path: CallPath, arguments: Sequence[Value]) -> CallPath:
+        """A path on which a function has just been called."""
         path = path.fork()
         path.registers = Registers.fresh("at entry")
         stack, storage = path.entry
@@ -313,8 +390,14 @@ class Machine:
         region.cells = {at: cell for at, cell in region.cells.items() if at >= top}  # what was called before left more
         for register, value in zip(ARGUMENT_REGISTERS, arguments, strict=False):
             path.registers.write(register, value)
-        saved = path.registers.copy()
+        path.saved = path.registers.copy()
         path.visits, path.forks, path.seen, path.blocks, path.where = {}, {}, {}, (), 0
+        return path
+
+    def _follow(
+        self, path: CallPath, address: int, alignment: int, short: bool, models: Mapping[str, Model]
+    ) -> tuple[list[CallPath], list[Path]]:
+        saved = path.saved
         returned: list[CallPath] = []
 
         def finish(end: PathState) -> list[Path]:
@@ -326,24 +409,24 @@ class Machine:
 
         def imported(at: PathState, name: str) -> list[PathState]:
             assert isinstance(at, CallPath)
-            if models and name in models:
+            if name in models:
                 return list(models[name](at))
-            if name == "calloc":
-                return list(_calloc(at, alignment, short))
+            if name in ("calloc", "malloc"):
+                return list(_allocated(at, name, alignment, short))
             if name not in LIBC:
                 raise Stop(f"it calls {name}, which has no model", "contract")
             return list(_by_libc(at, name))
 
-        ended = self.search.paths(path, self.binary.exports[function], imported, finish)
+        ended = self.search.paths(path, address, imported, finish)
         return returned, [each for each in ended if each.ending == "stuck"]
 
 
-def _calloc(path: CallPath, alignment: int, short: bool) -> list[CallPath]:
-    """New zeroed memory, or none."""
-    count, size = path.registers.read("rdi"), path.registers.read("rsi")
-    path.registers.clobber(CALLER_SAVED, f"after calloc at {path.where:#x}")
-    if count != 1:
+def _allocated(path: CallPath, name: str, alignment: int, short: bool) -> list[CallPath]:
+    """New memory, or none: zeroed by calloc, and never written by malloc."""
+    size = path.registers.read("rdi" if name == "malloc" else "rsi")
+    if name == "calloc" and path.registers.read("rdi") != 1:
         raise Stop("calloc of more than one object")
+    path.registers.clobber(CALLER_SAVED, f"after {name} at {path.where:#x}")
     out = []
     if short:
         none = path.fork()
@@ -352,7 +435,8 @@ def _calloc(path: CallPath, alignment: int, short: bool) -> list[CallPath]:
         out.append(none)
     number = sum(key > 0 for key in path.memory.regions) + 1
     base = REGION_BASE + (number << 40) + alignment
-    region = Region("the structure", base, size, image=lambda _: 0, owner=path.memory.owner)
+    image = None if name == "malloc" else lambda _: 0
+    region = Region("the structure", base, size, image=image, owner=path.memory.owner)
     path.memory.regions[number] = region
     path.registers.write("rax", base)
     path.allocated = (*path.allocated, (region, size))

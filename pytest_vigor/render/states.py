@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from pytest_vigor.counterexample import Counterexample
+from pytest_vigor.ghost.lpm import written
 from pytest_vigor.layout import Array, Type, collapse
 from pytest_vigor.notation import duration, part
 from pytest_vigor.render.names import Names, leaves, number
@@ -130,6 +131,8 @@ def _entry(names: Names, name: str, held: ObjectState, key: int, entries: Mappin
     match held.kind:
         case "map":
             return f"{name}[{names.key(name, key)}]", "absent" if found is None else str(found)
+        case "lpm":
+            return f"{name}[{written(key)}]", "absent" if found is None else str(found)
         case "flow_table":
             if found is None:
                 return "", "absent"

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
 
 from pytest_vigor import contract as c
 from tests.libvig.compiled import Function, Library
 from tests.libvig.keys import CAPACITY_MAX, pools
-from tests.libvig.oracle import allocate
-from tests.libvig.structures import STRUCTURES, Structure
+from tests.libvig.oracle import in_use
+from tests.libvig.structures import STRUCTURES, Choices, Structure
 
-T = TypeVar("T")
 SIZE_BYTES_MAX = 20
 TIME_MAX = (1 << 63) - 1
 U32_MAX = (1 << 32) - 1
-
-
-class Choices(Protocol):
-    """Who decides."""
-
-    def pick(self, options: Sequence[T]) -> T: ...
-    def number(self, low: int, high: int) -> int: ...
 
 
 class Seeded:
@@ -41,8 +32,7 @@ class Play:
         parameters = {"capacity": choices.pick((1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 17, 24, 32, 33, 47, 63, CAPACITY_MAX))}
         if structure.size_parameter:
             parameters[structure.size_parameter] = choices.number(1, SIZE_BYTES_MAX)
-        subject = allocate(library, structure, parameters)
-        assert subject is not None
+        subject = in_use(library, structure, parameters)
         subject.layers_max = choices.pick((1, 1, 1, 1, 3))
         self.subject = subject
         self.capacity = parameters["capacity"]
@@ -74,8 +64,12 @@ class Play:
         """A function and arguments for it; None if there can be none now."""
         function = self.choices.pick(self.functions)
         arguments = {}
+        of = self.subject.structure
+        chosen = of.numbers(self.choices, self.subject.entries) if of.numbers is not None else {}
         for name, kind in function.contract.parameters.items():
             match kind:
+                case c.Scalar() if name in chosen:
+                    arguments[name] = chosen[name]
                 case c.Key():
                     arguments[name] = self.choices.pick(self.keys)
                 case c.Scalar(bits=64):

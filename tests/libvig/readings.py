@@ -42,11 +42,10 @@ def memory_is_short(library: Library, structure: Structure, limit_bytes: int = 1
     """Allocations that memory is too short for. It stays short: call this in a process of its own."""
     resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
     sizes = {structure.size_parameter: 20} if structure.size_parameter else {}
-    capacities = (1 << 27, 1 << 28, 1 << 29, 1 << 30)
-    for capacity in capacities:
+    for capacity in structure.too_large:
         if allocate(library, structure, {"capacity": capacity} | sizes, short=True) is not None:
             raise Disagreement(f"{structure.name} of capacity {capacity} was allocated in {limit_bytes} bytes")
-    return len(capacities)
+    return len(structure.too_large)
 
 
 def refusals(library: Library, structure: Structure, seed: int, wanted: int) -> int:

@@ -25,8 +25,9 @@ def use(path: Path, operations: int, examples: int) -> None:
     numbers(library, Seeded(1), 500)
     for structure in STRUCTURES:
         allocations(library, structure)
-        volume(library, structure, 2, operations)
-        run(library, structure, examples)
+        few = structure.empty is not None
+        volume(library, structure, 2, operations // 30 if few else operations)
+        run(library, structure, 1 if few else examples)
 
 
 def build_sanitised(out: Path, *flags: str, root: Path | None = None) -> Path:

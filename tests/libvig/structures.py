@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from pytest_vigor.contract import PlainCall
 from pytest_vigor.ghost import flows, map as maps, vector
 from pytest_vigor.ghost.facts import Plain
 from pytest_vigor.ghost.flow_table import FlowTable
 from pytest_vigor.ghost.index_pool import IndexPool
+from pytest_vigor.ghost.lpm import KEY_BITS, LENGTH_MAX, VALUE_MAX, Lpm, prefix_of
 from pytest_vigor.ghost.map import Map
 from pytest_vigor.ghost.vector import Vector
 from tests.libvig.compiled import Library, Memory, read
@@ -20,8 +21,16 @@ Parameters = Mapping[str, int]
 Loans = Mapping[int, Any]  # index to something with an address
 Contents = Mapping[int, Any]
 
+T = TypeVar("T")
 U8, U32, POINTER = ctypes.c_uint8, ctypes.c_uint32, ctypes.c_void_p
 _RUN = PlainCall({})
+
+
+class Choices(Protocol):
+    """Who decides."""
+
+    def pick(self, options: Sequence[T]) -> T: ...
+    def number(self, low: int, high: int) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,11 @@ class Structure:
     reader: Callable[[Library, int, Parameters], Callable[[Loans], Contents]]
     plain: Callable[[Parameters, Contents, Loans], Any]
     lends: bool = False
+    is_checked: bool = True  #: whether its own bookkeeping is, after each call
+    too_large: tuple[int, ...] = (1 << 27, 1 << 28, 1 << 29, 1 << 30)  #: capacities for 2 GiB of memory
+    numbers: Callable[[Choices, Contents], dict[str, int]] | None = None  #: by parameter, where they are not indices
+    #: Empties one, where there is not memory for a new one each time.
+    empty: Callable[[Library, int, Contents], None] | None = None
 
     @property
     def name(self) -> str:
@@ -96,6 +110,41 @@ def _vector_reader(library: Library, pointer: int, parameters: Parameters) -> Ca
     return contents
 
 
+def _lpm_reader(library: Library, pointer: int, parameters: Parameters) -> Callable[[Loans], Contents]:
+    held, value = Memory(KEY_BITS // 8), ctypes.c_uint32()
+    place = ctypes.addressof(value)
+    slot_count = library.inspect("lpm_slots", U32, POINTER)(pointer)
+    slot = library.inspect("lpm_slot", U8, POINTER, U32, POINTER, POINTER)
+
+    def contents(_: Loans) -> Contents:
+        return {held.read(): value.value for i in range(slot_count) if slot(pointer, i, held.address, place)}
+
+    return contents
+
+
+def _empty_lpm(library: Library, pointer: int, contents: Contents) -> None:
+    remove = library.inspect("lpm_remove", U8, POINTER, U32, U32)
+    for each in contents:
+        remove(pointer, *prefix_of(each))
+
+
+def _prefixes(choices: Choices, contents: Contents) -> dict[str, int]:
+    """Prefixes that lie in one another, and beside; now and then a very short one, which has many addresses."""
+    address = choices.pick((0x0A000000, 0x0A0A0000, 0x0A0A0A00, 0xFFFFFF00, 0)) | choices.pick((0, 1, 127, 128, 255))
+    length = choices.pick((8, 15, 16, 16, 17, 22, 23, 23, 24, 24, 24, 25, 25, 25, 26, 28, 31, 31, 32, 32, 32, -1))
+    if length < 0:
+        length = choices.pick((0, 1, 7, 33, 40, (1 << 32) - 1, 1 << 31))
+    kept = ((1 << 32) - 1) >> (32 - length) << (32 - length) if length <= LENGTH_MAX else 0
+    prefix = address & kept
+    if choices.number(0, 15) == 0:
+        prefix ^= choices.pick((1, 1 << 31, kept & -kept, (kept & -kept) >> 1))
+    if contents and choices.number(0, 1):
+        prefix, length = prefix_of(choices.pick(sorted(contents)))
+        address = prefix | choices.pick((0, 1, ((1 << 32) - 1) >> length))
+    value = choices.pick((0, 1, 2, 3, VALUE_MAX, VALUE_MAX, choices.number(0, VALUE_MAX), VALUE_MAX + 1))
+    return {"prefix": prefix, "length": length, "value": value, "address": address}
+
+
 def _plain_flows(parameters: Parameters, contents: Contents) -> flows.PlainBase:
     key_bits = 8 * parameters.get("key_bytes", 0)
     return flows.PlainBase(Plain(), "state", key_bits, parameters["capacity"], contents)
@@ -119,6 +168,17 @@ STRUCTURES = (
         None,
         _aged(False, "index_pool_entry"),
         lambda parameters, contents, _: IndexPool(_RUN, _plain_flows(parameters, contents)),
+    ),
+    Structure(
+        Lpm,
+        None,
+        _lpm_reader,
+        lambda parameters, contents, _: Lpm(
+            _RUN, maps.PlainBase("state", KEY_BITS, parameters["capacity"], contents)
+        ),
+        too_large=(1 << 21, 1 << 22),
+        numbers=_prefixes,
+        empty=_empty_lpm,
     ),
     Structure(
         Map,

@@ -16,10 +16,11 @@ from pytest_vigor.layout import Integer
 from tests.libvig.compiled import contracts
 from tests.libvig.structures import STRUCTURES
 
-FOLDERS = ("flow_table", "index_pool", "map", "net", "vector")
+FOLDERS = ("flow_table", "index_pool", "lpm", "map", "net", "vector")
 
 # What NFs do not call: whoever inspects or tests a structure does.
-INSPECTION = {"map_slots", "map_slot", *(f"{structure.name}_is_valid" for structure in STRUCTURES)}
+INSPECTION = {f"{name}_{what}" for name in ("lpm", "map") for what in ("slots", "slot")}
+INSPECTION |= {f"{structure.name}_is_valid" for structure in STRUCTURES}
 
 # Its argument is memory, for which contracts have no kind yet; exploring an NF that calls it ends in Unknown.
 UNDESCRIBED = {"net_checksum"}

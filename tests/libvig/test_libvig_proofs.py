@@ -8,7 +8,7 @@ import pytest
 from pytest_vigor import contract as c
 from pytest_vigor.build import FLAGS
 from pytest_vigor.refine.allocation import allocation, validity
-from pytest_vigor.refine.library import Library, Refuted, Shown, Unsettled, Verdict
+from pytest_vigor.refine.library import Library, Refuted, Shown, Verdict
 from pytest_vigor.refine.refinement import Refinement
 from tests.libvig.compiled import build
 from tests.libvig.wrong import WRONG, Wrong
@@ -51,8 +51,6 @@ ERRS = {
     "checksum_adds_the_old_value": ("net_checksum_update16", 0, 0),
     "checksum_of_half_the_value": ("net_checksum_update32", 0, 0),
 }
-# What is beyond the models is never proved, but not refuted either.
-UNMODELLED = {"records_are_not_zero": "malloc"}
 
 
 def verdict(library: Library, function: str, sizes: Mapping[str, int]) -> Verdict:
@@ -74,10 +72,7 @@ def test_wrong_library_is_refuted(tmp_path: Path, wrong: Wrong) -> None:
         structure = "flow_table"
     sizes = {"capacity": capacity} | ({named[structure]: size} if structure in named else {})
     found = verdict(library, function, sizes)
-    if wrong.name in UNMODELLED:
-        assert isinstance(found, Unsettled) and UNMODELLED[wrong.name] in found.reason
-    else:
-        assert isinstance(found, Refuted), found
+    assert isinstance(found, Refuted), found
 
 
 def test_wrong_invariant_is_noticed(tmp_path: Path) -> None:

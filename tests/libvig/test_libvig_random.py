@@ -13,7 +13,8 @@ from tests.libvig.sanitised import build_sanitised, child
 from tests.libvig.structures import STRUCTURES, Structure
 from tests.libvig.wrong import Wrong
 
-OPERATIONS = {"flow_table": 160_000, "index_pool": 130_000, "map": 130_000, "vector": 80_000}
+OPERATIONS = {"flow_table": 160_000, "index_pool": 130_000, "lpm": 600, "map": 130_000, "vector": 80_000}
+FEW = {"lpm": 8}  # whose bookkeeping takes long to check: 2^24 entries after every call
 
 each_structure = pytest.mark.parametrize("structure", STRUCTURES, ids=lambda structure: structure.name)
 
@@ -26,7 +27,7 @@ def test_half_a_million_operations_agree(shipped: Library, structure: Structure)
 
 @each_structure
 def test_state_machine_agrees(shipped: Library, structure: Structure) -> None:
-    run(shipped, structure, 100)
+    run(shipped, structure, FEW.get(structure.name, 100))
 
 
 @each_structure
@@ -38,10 +39,10 @@ def test_allocation_agrees_at_its_limits(shipped: Library, structure: Structure)
 
 @each_structure
 def test_allowed_calls_pass_the_checks(checked: Library, structure: Structure) -> None:
-    volume(checked, structure, 3, 3_000)
+    volume(checked, structure, 3, 60 if structure.name in FEW else 3_000)
 
 
-@pytest.mark.parametrize("structure", [s for s in STRUCTURES if s.name != "map"], ids=lambda s: s.name)
+@pytest.mark.parametrize("structure", [s for s in STRUCTURES if s.name not in ("lpm", "map")], ids=lambda s: s.name)
 def test_checks_refuse_what_the_contract_forbids(checked: Library, structure: Structure) -> None:
     assert refusals(checked, structure, 1, 100) == 100
 

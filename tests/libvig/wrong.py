@@ -174,6 +174,22 @@ WRONG = (
     ),
 )
 
+LPM = "lpm/lpm.c"
+#: Those of a structure whose public functions are not proved.
+WRONG_BY_USE = tuple(
+    Wrong(name, file, old, new, ("lpm",))
+    for name, file, old, new in (
+        ("removing_leaves_nothing", LPM, "lpm_next_shorter(lpm, prefix, length));", "0);"),
+        ("adding_overrides_longer_ones", "lpm/steps.h", "LPM_LENGTH_SHIFT <= length + 1", "LPM_LENGTH_SHIFT <= 33"),
+        ("covering_misses_the_last", LPM, "(32 - length), length, entry);", "(32 - length) >> 1, length, entry);"),
+        ("splitting_forgets_what_was_there", LPM, "LPM_ANY_LENGTH, found);", "LPM_ANY_LENGTH, 0);"),
+        ("groups_are_given_up_too_early", LPM, "if (!lpm_any_is_longer(lpm->entries, first)) {", "if (true) {"),
+        ("groups_are_never_given_up", LPM, "if (!lpm_any_is_longer(lpm->entries, first)) {", "if (false) {"),
+        ("next_shorter_is_one_too_short", LPM, "        length--;\n", "        length -= length > 1 ? 2 : 1;\n"),
+        ("prefixes_with_more_bits_are_taken", LPM, "(prefix & ~lpm_mask(length)) != 0 || ", ""),
+    )
+)
+
 
 # ---- contracts
 
