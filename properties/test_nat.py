@@ -234,8 +234,8 @@ def test_tcp_checksum_stays_right(step):
 
 
 def test_udp_checksum_stays_right(step):
-    """RFC 3022 §4.1, RFC 1624 §3, RFC 768: if there was a UDP checksum and it was right, that of what is sent is right; one
-    that comes out as 0 is sent as 0xFFFF."""
+    """RFC 3022 §4.1, RFC 1624 §3, RFC 768: if there was a UDP checksum and it was right, that of what is sent is right;
+    one that comes out as 0 is sent as 0xFFFF."""
     assume_right_checksum(step, "udp")
     assert step.sent[0][1].udp.checksum_is_right
 

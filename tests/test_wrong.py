@@ -5,7 +5,8 @@ of what is shipped. It says what is wrong, which property should catch that (its
 which other properties the same mistake is a violation.
 
 The properties of some take a minute in all; of these only the one that should catch a mistake is judged, unless
-ALL_WRONG=1 is in the environment. With UPDATE_SNAPSHOTS=1 in the environment, the snapshots are written instead of compared.
+ALL_WRONG=1 is in the environment. With UPDATE_SNAPSHOTS=1 in the environment, the snapshots are written instead of
+compared.
 """
 
 import json
