@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from pytest_vigor import behaviour as b, build
+from pytest_vigor import behaviour as b, build, term as t
 from pytest_vigor.binary import Binary, load
 from pytest_vigor.contract import Contracts, Scalar, collect, module_at
 from pytest_vigor.counterexample import Counterexample
@@ -87,13 +87,15 @@ class Checker:
 
     def explore(self, nf: NetworkFunction) -> Explored:
         """The NF's Behaviour and what holds between its steps: from the cache, or found out now."""
+        contracts = self.contracts
+        t.keep_apart(nf)
         known = self.explored.get(nf)
         if known is not None:
             return known
         started = perf_counter()
         binary = load(nf.binary)
         includes = [build.libvig_root()]
-        key = self.store.key(binary.digest, header_digest(nf.header, includes), self.contracts.digest)
+        key = self.store.key(binary.digest, header_digest(nf.header, includes), contracts.digest)
         given_up = None
         with self.store.lock(key):
             subject = self._remember(nf, key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -22,9 +22,13 @@ def scalar_symbol(prefix: str, leaf: Scalar) -> Value:
     return t.var(f"{prefix}.{leaf.path}", 8 * leaf.type.size_bytes)
 
 
-@lru_cache(maxsize=64)  # every run of a property asks for the configuration
 def struct_bits(struct: Struct, prefix: str) -> Value:
     """The bits of an unknown struct, little-endian; padding is zero."""
+    return _struct_bits(struct, prefix, t.subject())
+
+
+@lru_cache(maxsize=64)  # every run of a property asks for the configuration
+def _struct_bits(struct: Struct, prefix: str, _subject: Hashable) -> Value:
     parts: list[tuple[int, Value]] = []
     end = struct.size_bytes
     for leaf in sorted(scalars(struct), key=lambda each: each.offset, reverse=True):

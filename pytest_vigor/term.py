@@ -9,9 +9,9 @@ masks become concatenations of pieces (so that a byte-swapped header field is th
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import reduce
-from itertools import pairwise
+from itertools import count, pairwise
 from math import gcd
 from typing import Any, TypeAlias
 
@@ -44,6 +44,9 @@ class Term:
 
 
 _interned: dict[tuple[Any, ...], Term] = {}
+_apart: dict[Hashable, dict[tuple[Any, ...], Term]] = {}
+_whom: Hashable = None
+_uids = count()
 _ARITHMETIC_BITS = 128  # wider terms are keys and vector registers, whose bounds nobody asks for
 
 
@@ -56,11 +59,27 @@ def _make(
         return found
     term = Term.__new__(Term)
     term.op, term.width, term.args, term.data = op, width, args, data
-    term.uid = len(_interned)
+    term.uid = next(_uids)
     term.lo, term.hi = lo, (1 << width) - 1 if hi is None else hi
     term.undefined = op == "undefined" or any(type(a) is Term and a.undefined for a in args)
     _interned[key] = term
     return term
+
+
+def keep_apart(whom: Hashable) -> None:
+    """From here on, terms are one object only with those made for the same subject, or before there was any. Terms are
+    put in order by when they were made, and how hard a question is can depend on that: so it does not depend on which
+    other subjects there are. Unknowns of one name stay the same unknown."""
+    global _interned, _whom
+    common = _apart.setdefault(None, _interned)
+    if whom not in _apart:
+        _apart[whom] = dict(common)
+    _interned, _whom = _apart[whom], whom
+
+
+def subject() -> Hashable:
+    """Whose terms are made now, for whoever remembers terms."""
+    return _whom
 
 
 def mask(width: int) -> int:

@@ -125,10 +125,10 @@ def ours(behaviour: Behaviour) -> list[End]:
     translator = Translator()
 
     def truth(condition: t.Bool) -> Any:
-        return z3.BoolRef(translator(condition), translator.context)
+        return z3.BoolRef(translator(condition), translator.context).translate(z3.main_ctx())
 
     def bits(value: t.Value, width: int) -> Any:
-        return z3.BitVecRef(translator(value, width), translator.context)
+        return z3.BitVecRef(translator(value, width), translator.context).translate(z3.main_ctx())
 
     ends = []
     for path in behaviour.paths["nf_process"]:

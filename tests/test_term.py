@@ -80,17 +80,18 @@ def test_z3_understands_terms_as_python_does() -> None:
     chance = Random(30)
     source = Expressions(chance, functions=False)
     translator = Translator()
-    variables = {name: z3.BitVec(name, width) for name, width in VARIABLES.items()}
+    context = translator.context
+    variables = {name: z3.BitVec(name, width, context) for name, width in VARIABLES.items()}
     for _ in range(TRANSLATIONS):
         value, meaning = source.any(chance.randrange(1, 5))
         if not isinstance(value, t.Term):
             continue
         ast = translator(value)
-        expression = z3.BoolRef(ast) if value.width == 0 else z3.BitVecRef(ast)
+        expression = (z3.BoolRef if value.width == 0 else z3.BitVecRef)(ast, context)
         if value.width:
             assert expression.size() == value.width
         given = environment(chance)
-        pairs = [(variables[name], z3.BitVecVal(number, VARIABLES[name])) for name, number in given.items()]
+        pairs = [(variables[name], z3.BitVecVal(number, VARIABLES[name], context)) for name, number in given.items()]
         got = z3.simplify(z3.substitute(expression, *pairs))
         want = meaning(given)
         assert (z3.is_true(got) if value.width == 0 else got.as_long()) == want, (t.show(value, 40), given)

@@ -23,7 +23,10 @@ _HEX_FROM = 1 << 16
 _BYTE, _ELEMENT = re.compile(r"(?<=[a-z])\[\d+(:\d+)?\]$"), re.compile(r"\[\d+\]")
 LONG = 120  #: parts of a term, from which on it is not written in full
 NAMED = 4  #: of what it is computed from then
-_IPV4 = t.eq(16, t.concat([(8, t.app(b.PACKET, 8, (16, 13))), (8, t.app(b.PACKET, 8, (16, 12)))]), 8)
+
+
+def _is_ipv4() -> Value:
+    return t.eq(16, t.concat([(8, t.app(b.PACKET, 8, (16, 13))), (8, t.app(b.PACKET, 8, (16, 12)))]), 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Writer:
 
     def condition(self, value: Value) -> str:
         """A condition or a number, without brackets around it; of a long one, what it depends on."""
-        self.ipv4 = self.ipv4 or mentions(value, _IPV4)
+        self.ipv4 = self.ipv4 or mentions(value, _is_ipv4())
         if isinstance(value, Term) and _size(value, {}) > LONG:
             return self._inputs(value)
         return _bare(self.write(value))
