@@ -7,7 +7,7 @@ from random import Random
 from expressions import Expressions
 
 from pytest_vigor import term as t
-from pytest_vigor.integers import impossible
+from pytest_vigor.integers import example, impossible
 
 A, B = t.var("a", 8), t.var("b", 8)
 
@@ -52,3 +52,13 @@ def test_a_product_of_less_is_less() -> None:
         [t.ne(64, rate, 0)], [t.ule(64, elapsed, refill), t.ult(64, limit, t.mul(64, elapsed, rate))]
     )
     assert not impossible([], [t.ule(64, elapsed, limit), t.ult(64, limit, t.mul(64, elapsed, rate))])
+
+
+def test_an_example_satisfies_sums_and_functions() -> None:
+    at = t.app("at", 8, (8, A))
+    total = t.add(16, t.zext(at, 8, 16), t.scale(16, t.zext(B, 8, 16), 3))
+    conditions = [t.eq(16, total, 500), t.ult(8, A, 4), t.var("flag", 0)]
+    found = example(conditions)
+    assert set(found) == {A, B, at, t.var("flag", 0)}
+    assert found[at] + 3 * found[B] == 500 and found[A] < 4 and found[t.var("flag", 0)]
+    assert example([*conditions, t.ult(8, B, 80)]) == {}

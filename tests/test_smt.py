@@ -136,3 +136,13 @@ def test_functions_in_random_terms_have_consistent_models(seed: int) -> None:
                 condition, lambda x, args, a=applied, look=look: a[args[0]] if x.op == "app" else look(x, args), {}
             )
             assert got is True
+
+
+def test_unknowns_of_one_name_are_one_unknown_for_whomever_they_were_made() -> None:
+    terms = []
+    for whom in ("one", "other", "one"):
+        t.keep_apart(whom)
+        terms.append(t.add(8, t.var("kept apart", 8), 1))
+    mine, theirs, again = terms
+    assert mine is again and mine is not theirs
+    assert isinstance(Solver().check(t.ne(8, mine, theirs)), Unsat)

@@ -12,7 +12,7 @@ from pytest_vigor.explore.vex_unmodelled import Unmodelled
 from . import corpus, machine, native, trials
 
 _PIECES = 1500
-_TRIALS = 32
+_TRIALS = 64
 
 
 @pytest.fixture(scope="module")
