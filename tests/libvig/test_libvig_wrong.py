@@ -50,7 +50,7 @@ def use(library: Library, name: str, operations: int, is_checked: bool = True) -
 def test_wrong_library_is_noticed(tmp_path: Path, wrong: Wrong) -> None:
     path = build(tmp_path / "libvig.so", TOLERANT, wrong.copy_to(tmp_path))
     for name in wrong.shown_by:
-        ending = isolated(partial(use, Library(path, contracts()), name, 60_000))
+        ending = isolated(partial(use, Library(path, contracts()), name, 60_000), cpu_seconds=60)
         assert ending.how == "disagreed", f"{name}: {ending}"
 
 

@@ -160,8 +160,8 @@ WRONG = (
     Wrong(
         "checksum_drops_the_second_carry",
         "net/net.h",
-        "    sum = (sum & 0xFFFF) + (sum >> 16);\n    sum = (sum & 0xFFFF) + (sum >> 16);",
-        "    sum = (sum & 0xFFFF) + (sum >> 16);",
+        "    sum = (sum & 0xFFFF) + (sum >> 16);\n    return (net_be16) ~sum;",
+        "    return (net_be16) ~sum;",
         ("net",),
     ),
     Wrong("checksum_adds_the_old_value", "net/net.h", "(uint16_t) ~old_value", "old_value", ("net",)),
