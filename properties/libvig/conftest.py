@@ -18,13 +18,21 @@ def cpu_seconds(request):
     return 10 * config.getoption("vigor_cpu_seconds")
 
 
-@pytest.fixture(scope="session")
-def library(cpu_seconds):
+@pytest.fixture
+def library(on_its_own, cpu_seconds):
     """The compiled libVig, as it is shipped."""
     from pytest_vigor.build import build_libvig, libvig_root
     from pytest_vigor.refine.library import Library
 
     return Library.at(build_libvig(), libvig_root(), cpu_seconds)
+
+
+@pytest.fixture
+def on_its_own(request):
+    """How hard a question is can depend on what was asked before: so each function is looked at as if it were alone."""
+    from pytest_vigor.term import keep_apart
+
+    keep_apart(request.node.nodeid)
 
 
 @pytest.fixture

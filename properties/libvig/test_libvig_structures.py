@@ -15,7 +15,7 @@ CONTRACTS = c.collect(c.load(libvig_root()))
 SIZES = {
     "vector": (("record_bytes", (1, 2, 12, 20, 64, 65), 4),),
     "index_pool": (("", (0,), 4),),
-    "map": (("key_bytes", (4,), 4), ("key_bytes", (1, 6, 13, 20), 1)),
+    "map": (("key_bytes", (4,), 4), ("key_bytes", (1, 6), 1)),
     "flow_table": (("key_bytes", (4,), 2), ("key_bytes", (1, 6, 13, 20), 1)),
 }
 VALID = {"vector": 4, "index_pool": 3, "map": 2, "flow_table": 2}
