@@ -23,6 +23,7 @@ from pytest_vigor.term import Bool, Value
 
 Claims = Sequence[tuple[str, Bool]]
 ROUNDS = t.var("rounds", 32)
+ROUNDS_END = t.mask(31)
 PEELED_MAX = 2  #: rounds that are followed one by one
 ANY_INDEX = t.var("any index", INDEX_BITS)
 
@@ -196,7 +197,7 @@ def _general(
     if array is not None and loop.array is not None:
         general.memory.arrays = {**general.memory.arrays, array: loop.array(rounds)}
     general.models = ()
-    general.hold(t.ult(32, ROUNDS, t.mask(31)))
+    general.hold(t.ult(32, ROUNDS, ROUNDS_END))
     general.hold(loop.given(rounds))
     for _, claim in loop.holds(general, rounds):
         general.hold(claim)
@@ -208,8 +209,10 @@ def _arrives(
     array: int | None, loop: Loop, rounds: Value,
 ) -> None:  # fmt: skip
     """That a round later everything is as is said of one round more."""
-    claims = list(loop.holds(path, rounds))
     further = t.add(32, ROUNDS, 1)
+    claims = [*loop.holds(path, rounds), ("there are no more rounds than are counted", t.ult(32, further, ROUNDS_END))]
+    if any(path.ghosts[name] is not each for name, each in general.ghosts.items()):
+        raise NotShown(Unsettled("the loop changes what is not memory"))
     for slot, stride in enumerate(strides):
         if stride is not None:
             old, new = template.registers.slots[slot], path.registers.slots[slot]
@@ -220,6 +223,9 @@ def _arrives(
         for at, cell in region.cells.items():
             if path.memory.regions[key].cells.get(at) != cell:
                 raise NotShown(Unsettled(f"the loop changes byte {at} of {region.name}, and not in every round"))
+        after = path.memory.regions[key]
+        if after.frame is not region.frame or (region.image is not None and after.cells.keys() - region.cells.keys()):
+            raise NotShown(Unsettled(f"the loop changes {region.name}, and not in every round"))
     if array is not None:
         expected_array = loop.array(rounds) if loop.array is not None else general.memory.arrays[array]
         claims.append(_same_array(library, path, array, expected_array))
