@@ -10,7 +10,7 @@ BOUNDS = "libvig bound"
 
 @pytest.fixture(scope="session")
 def cpu_seconds(request):
-    """What a proof about one binary may take."""
+    """What the proof of one function may take."""
     config = request.config
     given = config.getoption("vigor")
     if not (config.getini("vigor") if given is None else given):
@@ -42,10 +42,12 @@ def shown(request, record_property):
     def check(function, bound, verdicts):
         from pytest_vigor.refine.library import Shown
 
-        for sizes, verdict in verdicts:
+        count = 0
+        for count, (sizes, verdict) in enumerate(verdicts, start=1):  # noqa: B007
             if not isinstance(verdict, Shown):
                 record_property(BOUNDS, (function, type(verdict).__name__, sizes))
                 pytest.fail(f"{function} at {sizes}: {verdict}", pytrace=False)
+        assert count > 0, f"nothing was asked of {function}"
         record_property(BOUNDS, (function, "Proved", bound))
         row = f"| `{function}` | Proved | {bound} |"
         assert row in documented, f"docs/libvig_proofs.md lacks the row {row}"

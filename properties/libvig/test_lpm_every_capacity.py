@@ -4,6 +4,7 @@ length of prefix, on entries that are an array as long as one likes.
 They are libvig/lpm/steps.h's. Where one calls another, or a function of a map, that one's claim stands in for it."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -106,7 +107,7 @@ def shown_by_induction(library, shown, function, arrange, bound=BOUND):
     verdict = None
     for loop in loops:  # any of them will do: compilers turn loops round in several ways
         try:
-            verdict = Shown(by_induction(library, path, function, arguments, key, loop), 0)
+            verdict = Shown(by_induction(library, path, function, arguments, key, loop))
             break
         except NotShown as found:
             verdict = verdict or found.verdict
@@ -316,26 +317,23 @@ def longest_below(items, prefix, length):
 def test_next_shorter(library, without, shown):
     """The prefix that takes over: the longest that covers the prefix and is shorter."""
     from pytest_vigor.explore.entry import short
-    from pytest_vigor.refine.library import NotShown, Shown, Unsettled, holding, unbroken
+    from pytest_vigor.refine.library import NotShown, Unsettled, concluded, holding, unbroken
 
     library = without(map_get=by_contract(library, "map_get"))
 
-    def verdict(length):
+    def prove(length):
         path, _, table = with_table(library)
         items = path.ghosts["prefixes"].items
         library.machine.search.broken.clear()
         arguments = [table, short(PREFIX, 32), short(length, 32)]
         returned, stuck = library.machine.call(path, "lpm_next_shorter", arguments)
-        try:
-            unbroken(library, lambda _: [])
-            if stuck or not returned:
-                return Unsettled(stuck[0].reason if stuck else "it never returns")
-            for end in returned:
-                expected = longest_below(items, PREFIX, length)
-                holding(library, end, [], [("the next shorter", t.eq(32, low(end, "rax"), expected))], lambda _: [])
-        except NotShown as found:
-            return found.verdict
-        return Shown(len(returned), 0)
+        unbroken(library, lambda _: [])
+        if stuck or not returned:
+            raise NotShown(Unsettled(stuck[0].reason if stuck else "it never returns"))
+        for end in returned:
+            expected = longest_below(items, PREFIX, length)
+            holding(library, end, [], [("the next shorter", t.eq(32, low(end, "rax"), expected))], lambda _: [])
+        return len(returned)
 
     lengths = range(LENGTH_MAX + 1)
-    shown("lpm_next_shorter", BOUND, ((f"length {length}", verdict(length)) for length in lengths))
+    shown("lpm_next_shorter", BOUND, ((f"length {length}", concluded(partial(prove, length))) for length in lengths))

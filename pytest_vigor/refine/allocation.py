@@ -7,24 +7,23 @@ from itertools import pairwise
 from typing import Any
 
 from pytest_vigor import contract as c, term as t
-from pytest_vigor.explore.memory import Failed, Stop
+from pytest_vigor.explore.memory import Failed
 from pytest_vigor.refine.library import (
     Laid,
     Library,
     NotShown,
     Parameters,
     Refuted,
-    Shown,
     Unsettled,
     Verdict,
     argument,
+    concluded,
     holding,
     unbroken,
 )
 from pytest_vigor.refine.listed import Finite
 from pytest_vigor.refine.machine import ALIGNMENTS, CallPath
 from pytest_vigor.refine.refinement import Symbol, alternatives
-from pytest_vigor.work import Exhausted
 
 CACHE_LINE_BYTES = 64
 
@@ -32,12 +31,7 @@ CACHE_LINE_BYTES = 64
 def allocation(library: Library, contract: c.Contract, parameters: Parameters) -> Verdict:
     """Whether allocating with these parameters does what the contract says, for memory at every alignment and for
     none."""
-    try:
-        return Shown(sum(_allocates(library, contract, parameters, alignment) for alignment in ALIGNMENTS), 0)
-    except NotShown as found:
-        return found.verdict
-    except (Stop, Exhausted) as stop:
-        return Unsettled(str(stop))
+    return concluded(lambda: sum(_allocates(library, contract, parameters, alignment) for alignment in ALIGNMENTS))
 
 
 def _bound(contract: c.Contract, values: Any) -> dict[str, Any]:
@@ -121,49 +115,47 @@ def _parts(laid: Laid) -> list[tuple[str, bool]]:
 
 def refusal(library: Library, contract: c.Contract) -> Verdict:
     """Whether allocating returns NULL for all parameters for which the contract says so."""
+    return concluded(lambda: _refuses(library, contract))
+
+
+def _refuses(library: Library, contract: c.Contract) -> int:
     values = {
         name: t.var(f"argument {name}", kind.bits)
         for name, kind in contract.parameters.items() if isinstance(kind, c.Scalar)
     }  # fmt: skip
     path = library.machine.start()
     memory = t.var(f"{contract.name}.memory", 0)
-    try:
-        ways = alternatives(path, contract, _bound(contract, values), Finite(0))
-        refused = t.lor(
-            *(way.decided for way in ways if way.outcome.result is None and memory.uid not in t.leaves(way.decided))
-        )
-        if refused is False:
-            return Shown(0, 0)
-        path.hold(refused)
-        ends = _called(library, contract, path, values)
-        for end in ends:
-            holding(library, end, [], [("the result is NULL", t.eq(64, end.registers.read("rax"), 0))], lambda model: [
-                f"  {name} = {model.seen(value):#x}" for name, value in values.items()
-            ])  # fmt: skip
-    except NotShown as found:
-        return found.verdict
-    except (Stop, Exhausted) as stop:
-        return Unsettled(str(stop))
-    return Shown(len(ends), 0)
+    ways = alternatives(path, contract, _bound(contract, values), Finite(0))
+    refused = t.lor(
+        *(way.decided for way in ways if way.outcome.result is None and memory.uid not in t.leaves(way.decided))
+    )
+    if refused is False:
+        return 0
+    path.hold(refused)
+    ends = _called(library, contract, path, values)
+    for end in ends:
+        holding(library, end, [], [("the result is NULL", t.eq(64, end.registers.read("rax"), 0))], lambda model: [
+            f"  {name} = {model.seen(value):#x}" for name, value in values.items()
+        ])  # fmt: skip
+    return len(ends)
 
 
 def validity(library: Library, cls: type, parameters: Parameters) -> Verdict:
     """Whether ``*_is_valid`` says of arbitrary contents just what the invariant says."""
-    try:
-        path, laid = library.allocate(library.machine.start(), cls, parameters)
-        library.fill(path, laid, "any", narrow=False)
-        invariant = t.land(*(holds for _, holds in library.invariant(path, laid)))
-        library.machine.search.broken.clear()
-        name = f"{laid.abstraction.struct}_is_valid"
-        returned, stuck = library.machine.call(path, name, [laid.place.address])
-        unbroken(library, lambda model: [])
-        if stuck or not returned:
-            return Unsettled(stuck[0].reason if stuck else "it never returns")
-        for end in returned:
-            said = t.ne(8, t.extract(end.registers.read("rax"), 64, 7, 0), 0)
-            holding(library, end, [], [("is_valid agrees with the invariant", t.iff(said, invariant))], lambda _: [])
-    except NotShown as found:
-        return found.verdict
-    except (Stop, Exhausted) as stop:
-        return Unsettled(str(stop))
-    return Shown(len(returned), 0)
+    return concluded(lambda: _agrees(library, cls, parameters))
+
+
+def _agrees(library: Library, cls: type, parameters: Parameters) -> int:
+    path, laid = library.allocate(library.machine.start(), cls, parameters)
+    library.fill(path, laid, "any", narrow=False)
+    invariant = t.land(*(holds for _, holds in library.invariant(path, laid)))
+    library.machine.search.broken.clear()
+    name = f"{laid.abstraction.struct}_is_valid"
+    returned, stuck = library.machine.call(path, name, [laid.place.address])
+    unbroken(library, lambda model: [])
+    if stuck or not returned:
+        raise NotShown(Unsettled(stuck[0].reason if stuck else "it never returns"))
+    for end in returned:
+        said = t.ne(8, t.extract(end.registers.read("rax"), 64, 7, 0), 0)
+        holding(library, end, [], [("is_valid agrees with the invariant", t.iff(said, invariant))], lambda _: [])
+    return len(returned)

@@ -6,14 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import process_time
 
 from pytest_vigor import contract as c, term as t
 from pytest_vigor.behaviour import NF_DROP, NF_FLOOD
 from pytest_vigor.binary import load
 from pytest_vigor.build import build_nf, default_libvig, libvig_root
 from pytest_vigor.explore.entry import short
-from pytest_vigor.explore.memory import Failed, Stop
+from pytest_vigor.explore.memory import Failed
 from pytest_vigor.layout import scalars
 from pytest_vigor.refine.burst import (
     GHOST,
@@ -30,12 +29,11 @@ from pytest_vigor.refine.burst import (
 )
 from pytest_vigor.refine.burst_dpdk import Dpdk
 from pytest_vigor.refine.burst_linux import Linux
-from pytest_vigor.refine.library import Library, NotShown, Shown, Unsettled, Verdict, holding, unbroken
+from pytest_vigor.refine.library import Library, NotShown, Unsettled, Verdict, concluded, holding, unbroken
 from pytest_vigor.refine.machine import CallPath, Machine
 from pytest_vigor.smt import Sat
 from pytest_vigor.structs import structs
 from pytest_vigor.term import Bool, Value
-from pytest_vigor.work import Exhausted
 
 IOS = {"dpdk": Dpdk, "linux": Linux}
 
@@ -50,14 +48,7 @@ class Proof:
 
     def verdict(self) -> Verdict:
         """Whether dispatch_burst does what it must."""
-        started = process_time()
-        try:
-            paths = self._prove()
-        except NotShown as found:
-            return found.verdict
-        except (Stop, Exhausted) as stop:
-            return Unsettled(str(stop))
-        return Shown(paths, process_time() - started)
+        return concluded(self._prove)
 
     def _prove(self) -> int:
         machine, sizes = self.library.machine, self.io.sizes

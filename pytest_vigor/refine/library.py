@@ -10,7 +10,7 @@ from typing import Any
 from pytest_vigor import contract as c, term as t
 from pytest_vigor.binary import load
 from pytest_vigor.explore.entry import short
-from pytest_vigor.explore.memory import Region
+from pytest_vigor.explore.memory import Region, Stop
 from pytest_vigor.layout import Struct
 from pytest_vigor.refine.abstraction import Abstraction, abstractions
 from pytest_vigor.refine.heap import Heap, Place, Unknown
@@ -19,6 +19,7 @@ from pytest_vigor.refine.machine import CallPath, Machine
 from pytest_vigor.smt import Sat, Unsat
 from pytest_vigor.structs import structs
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.work import Exhausted
 
 Parameters = Mapping[str, int]
 
@@ -28,7 +29,6 @@ class Shown:
     """The function does what its contract says, at these sizes."""
 
     paths: int
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,16 @@ class NotShown(Exception):
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(str(verdict))
         self.verdict = verdict
+
+
+def concluded(prove: Callable[[], int]) -> Verdict:
+    """The verdict of a proof, which counts its paths, and raises where it cannot go on."""
+    try:
+        return Shown(prove())
+    except NotShown as found:
+        return found.verdict
+    except (Stop, Exhausted) as stop:
+        return Unsettled(str(stop))
 
 
 @dataclass(slots=True)

@@ -85,7 +85,6 @@ class CallPath(PathState):
         self.models: tuple[Sat, ...] = ()  #: assignments that satisfy all that holds
         self.cases: tuple[int, ...] = ()  #: the conditions by which it was split
         self.allocated: tuple[tuple[Region, Value] | None, ...] = ()  #: for each calloc, the region and its size
-        self.noted: tuple[Any, ...] = ()  #: what models of functions take down for what comes after
         self.is_past_head = False  #: whether it begins at the loop's beginning, where others stop
 
     def conditions(self) -> list[Bool]:
@@ -96,11 +95,6 @@ class CallPath(PathState):
             out.append(condition.condition)
             condition = condition.before
         return out
-
-    def is_alike(self, other: CallPath) -> bool:
-        """Whether arrays, and what models have left behind, are the same."""
-        mine, theirs = self.memory, other.memory
-        return mine.arrays == theirs.arrays and self.noted == other.noted
 
     def hold(self, condition: Bool) -> None:
         super().hold(condition)
@@ -310,7 +304,7 @@ class CallSearch(Search):
     def join(self, a: PathState, b: PathState) -> PathState | None:
         if (
             isinstance(a, CallPath) and isinstance(b, CallPath) and a.cases == b.cases
-            and a.allocated == b.allocated and a.is_alike(b)
+            and a.allocated == b.allocated and a.memory.arrays == b.memory.arrays
         ):  # fmt: skip
             joined = super().join(a, b)
             if isinstance(joined, CallPath):

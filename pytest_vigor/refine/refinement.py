@@ -9,22 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from time import process_time
 from typing import Any
 
 from pytest_vigor import contract as c, term as t
-from pytest_vigor.explore.memory import Failed, Region, Stop
+from pytest_vigor.explore.memory import Failed, Region
 from pytest_vigor.number import number
 from pytest_vigor.refine.library import (
     Laid,
     Library,
     NotShown,
     Parameters,
-    Shown,
     Unsettled,
     Verdict,
     argument,
     block,
+    concluded,
     holding,
     unbroken,
 )
@@ -32,7 +31,6 @@ from pytest_vigor.refine.listed import Finite
 from pytest_vigor.refine.machine import ARGUMENT, CallPath, SplitMemory
 from pytest_vigor.smt import Sat
 from pytest_vigor.term import Bool, Value
-from pytest_vigor.work import Exhausted
 
 
 @dataclass(slots=True)
@@ -111,14 +109,7 @@ class Refinement:
 
     def verdict(self) -> Verdict:
         """Whether the function does what its contract says."""
-        started = process_time()
-        try:
-            paths = self._prove()
-        except NotShown as found:
-            return found.verdict
-        except (Stop, Exhausted) as stop:
-            return Unsettled(str(stop))
-        return Shown(paths, process_time() - started)
+        return concluded(self._prove)
 
     # ---- before the call
 
