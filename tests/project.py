@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -20,6 +23,20 @@ from pytest_vigor.build import FLAGS, build_nf
 MODULES = ("check", "explore.explorer", "lines", "trial", "failures", "capture")
 for module in ("archinfo", "pyvex", "z3", *(f"pytest_vigor.{name}" for name in MODULES)):
     import_module(module)
+
+#: A property that is judged at once, and one that never is.
+ENDLESS = """
+    import os
+
+    def test_quick(step):
+        assert not step.flooded
+
+    def test_endless(step):
+        open("begun", "w").close()
+        while True:
+            if step.packet.length == 14:
+                pass
+"""
 
 GATE_HEADER = """
     #ifndef GATE_H
@@ -56,6 +73,11 @@ def calling(answer: str) -> str:
     """A gate that answers with what it makes of a function that nobody describes."""
     declared = GATE.replace("struct nf_state", "uint16_t mystery(uint16_t value);\n    struct nf_state", 1)
     return declared.replace("return nf_state.wan_device;", f"return {answer};")
+
+
+def heed_interrupts() -> None:
+    """For a process that is to be stopped by Ctrl-C: what runs the tests may ignore that, which is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)
@@ -141,6 +163,21 @@ class Project:
     def command(self, *arguments: str) -> Sequence[str]:
         """What to type to run pytest in a process of its own."""
         return [sys.executable, "-m", "pytest", *arguments]
+
+    def interrupted(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs pytest until some time after a property has written a file ``begun``, then stops it as Ctrl-C does."""
+        process = subprocess.Popen(
+            self.command(*arguments), cwd=self.path, stdout=subprocess.PIPE, text=True, start_new_session=True,
+            preexec_fn=heed_interrupts,
+        )  # fmt: skip
+        end = time.monotonic() + 60
+        while not (self.path / "begun").exists():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        time.sleep(1.5)
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, output)
 
     def cached(self) -> list[Path]:
         """The files of stored Behaviours."""

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import msgspec
 import pytest
-from project import Project
+from project import ENDLESS, Project
 
 from pytest_vigor.report.picture import picture
 from pytest_vigor.report.schema import EntryPoint, Event, Path as Way, Report, schema
@@ -183,25 +179,8 @@ def test_without_properties_there_is_a_report_that_says_so(project: Project) -> 
 
 
 def test_ctrl_c_leaves_a_report_of_what_is_known(project: Project) -> None:
-    project.properties("""
-        def test_quick(step):
-            assert not step.flooded
-
-        def test_endless(step):
-            open("begun", "w").close()
-            while True:
-                if step.packet.length == 14:
-                    pass
-    """)
-    process = subprocess.Popen(
-        project.command("--vigor", "-q", "--vigor-report", "out"), cwd=project.path, stdout=subprocess.PIPE, text=True
-    )
-    end = time.monotonic() + 60
-    while not (project.path / "begun").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    project.properties(ENDLESS)
+    project.interrupted("--vigor", "-q", "--vigor-report", "out")
     found = read(project.path / "out")
     assert [each.name for each in found.properties] == ["test_quick"]
     assert not found.complete and (found.ran, found.collected) == (1, 2)
@@ -209,27 +188,8 @@ def test_ctrl_c_leaves_a_report_of_what_is_known(project: Project) -> None:
 
 
 def test_ctrl_c_over_several_processes_leaves_a_report(project: Project) -> None:
-    project.properties("""
-        def test_quick(step):
-            assert not step.flooded
-
-        def test_endless(step):
-            open("begun", "w").close()
-            while True:
-                if step.packet.length == 14:
-                    pass
-    """)
-    process = subprocess.Popen(
-        project.command("--vigor", "-q", "--vigor-report", "out", "-n", "1"),
-        cwd=project.path, stdout=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    end = time.monotonic() + 60
-    while not (project.path / "begun").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    time.sleep(1)
-    os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    project.properties(ENDLESS)
+    project.interrupted("--vigor", "-q", "--vigor-report", "out", "-n", "1")
     assert not read(project.path / "out").complete
 
 

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-import time
 from itertools import count
 from textwrap import dedent
 
 import pytest
-from project import Project
+from project import ENDLESS, Project, heed_interrupts
 
 from pytest_vigor.work import Exhausted, Work
 
 pytest_plugins = ["pytester"]
 
 # The same question, for ever.
-ENDLESS = """
-    import os
-
-    def test_quick(step):
-        assert not step.flooded
-
-    def test_endless(step):
-        open("begun", "w").close()
-        while True:
-            if step.packet.length == 14:
-                pass
-"""
 
 
 @pytest.fixture
@@ -133,24 +118,18 @@ def test_ctrl_c_ends_a_query_at_once() -> None:
             assert time.monotonic() - started < 5
             print("stopped")
     """
-    done = subprocess.run([sys.executable, "-c", dedent(code)], check=True, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(code)], check=True, capture_output=True, text=True, timeout=120,
+        preexec_fn=heed_interrupts,
+    )  # fmt: skip
     assert done.stdout == "stopped\n"
 
 
 def test_ctrl_c_tells_what_is_known_and_loses_nothing(project: Project) -> None:
     project.properties(ENDLESS)
-    process = subprocess.Popen(
-        project.command("--vigor", "-q"), cwd=project.path, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    end = time.monotonic() + 60
-    while not (project.path / "begun").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    time.sleep(1.5)
-    os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == pytest.ExitCode.INTERRUPTED
-    assert "while judging test_endless of gate: 0 of 2 paths" in output
-    assert "1 of 1 property proved" in output  # test_quick
+    stopped = project.interrupted("--vigor", "-q")
+    assert stopped.returncode == pytest.ExitCode.INTERRUPTED
+    assert "while judging test_endless of gate: 0 of 2 paths" in stopped.stdout
+    assert "1 of 1 property proved" in stopped.stdout  # test_quick
     assert len(project.cached()) == 1
     assert project.prove("-k", "quick").records["test_quick"]["cached"]
