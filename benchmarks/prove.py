@@ -96,9 +96,13 @@ def counted(nf: str, measured: Measured, folder: Path) -> None:
     environment = {**os.environ, "QUERIES_FILE": str(count), "PYTHONPATH": os.pathsep.join(
         [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     )}  # fmt: skip
-    subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+    if ended.returncode not in TOLD:
+        raise SystemExit(f"status {ended.returncode} of: {shlex.join(command)}\n{ended.stdout[-2000:]}")
     found = ElementTree.parse(xml).iterfind(".//property[@name='vigor']")
     records = [json.loads(each.attrib["value"]) for each in found]
+    if not records:
+        raise SystemExit(f"no verdict in what pytest says:\n{ended.stdout[-2000:]}")
     measured.paths, measured.properties = records[0]["paths"], len(records)
     measured.proved = sum(record["verdict"] == "Proved" for record in records)
     measured.queries = int(count.read_text())
