@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -133,9 +133,10 @@ def input_conditions(inputs: Inputs, before: Value) -> list[Bool]:
 def instantiate(
     path: Path, contracts: Contracts, facts: Facts, old: Mapping[str, Any], scalars: Mapping[str, Value],
     inputs: Inputs | None = None, tag: str = "", names: Mapping[str, str] | None = None,
+    watch: Callable[[Held | Owed], None] = lambda item: None,
 ) -> Instance:  # fmt: skip
     """Runs a path from a state. ``tag`` tells the symbols of several steps apart; ``names`` gives the structures that
-    nf_init makes their names."""
+    nf_init makes their names. ``watch`` is told what must hold as the path goes, and may raise to end it."""
     symbolic = inputs is None
     inputs = inputs or first_inputs()
     out = Instance(path, inputs, old, scalars, new=dict(old), new_scalars=dict(scalars), tag=tag)
@@ -167,6 +168,7 @@ def instantiate(
         node = node.before
     made = 0
     for node in reversed(chain):
+        so_far = len(out.items)
         match node.event:
             case Assume(condition):
                 out.items.append(Held(put(condition), node))
@@ -174,6 +176,8 @@ def instantiate(
                 out.items.append(Owed(put(condition), kind, detail, where, node))
             case Called() as called:
                 made = _call(out, called, node, contracts, facts, put, mapping, tag, names or {}, made)
+        for item in out.items[so_far:]:
+            watch(item)
     out.value = put(path.value)
     frame = inputs.frame
     for write in path.writes:

@@ -20,6 +20,7 @@ from pytest_vigor.ghost.facts import Facts, Mark
 from pytest_vigor.headers import Header
 from pytest_vigor.instance import (
     TIME,
+    Held,
     Inputs,
     Instance,
     Owed,
@@ -138,6 +139,7 @@ def _discharge(subject: Subject, entry: str, path: Path, seen: set[tuple[int, st
         seen.update((id(item.node), item.detail) for item in owed)
         return
     solver, so_far = subject.solver, list(given)
+    solver.follow([])
     solver.push()
     solver.add_all(given)
     asserted = 0
@@ -229,36 +231,39 @@ class SymbolicRun:
 
 @dataclass(slots=True)
 class Prepared:
-    """A path on the state between steps, ready for properties to be run on it."""
+    """A path on the state between steps, ready for properties to be run on it. All paths share the subject's solver,
+    which is told anew what a path does not have in common with the one before: a solver takes megabytes."""
 
     instance: Instance
     facts: Facts
     mark: Mark
     settled: Settled
     given: list[Bool]
-    solver: Solver  #: holds all of this
+    base: list[Bool]  #: all of this, what paths have in common first
     model: Sat | None  #: of the path; None where the solver is unsure
+    answers: dict[tuple[Any, ...], Answer] = field(default_factory=dict)  #: to what was asked on runs so far
 
     @classmethod
     def of(cls, subject: Subject, path: Path) -> Prepared | None:
         """None if no state and input lead along the path."""
         facts = Facts()
         old, numbers = subject.begin(facts)
+        believed = len(facts.known)
         instance = instantiate(path, subject.contracts, facts, old, numbers)
-        given = [subject.accepted, *input_conditions(instance.inputs, TIME), *instance.conditions]
+        inputs = [subject.accepted, *input_conditions(instance.inputs, TIME)]
+        base = [*inputs, *facts.known[:believed], *instance.conditions, *facts.known[believed:]]
         settled = Settled()
-        for condition in (*given, *facts.known):
+        for condition in base:
             settled.add(condition)
         settled.settle()
         if settled.impossible:
             return None
-        solver = Solver(subject.solver.translator, statistics=subject.solver.statistics)
-        solver.add_all([*given, *facts.known])
-        answer = solver.check(exact=False)
+        subject.solver.follow(base)
+        answer = subject.solver.check(exact=False)
         if isinstance(answer, Unsat):
             return None
         model = answer if isinstance(answer, Sat) else None
-        return cls(instance, facts, facts.mark(), settled, given, solver, model)
+        return cls(instance, facts, facts.mark(), settled, [*inputs, *instance.conditions], base, model)
 
 
 class Judging:
@@ -270,7 +275,7 @@ class Judging:
         self.subject, self.path, self.function = subject, path, function
         self.prepared, self.instance, self.facts = prepared, prepared.instance, prepared.facts
         self.given = prepared.given
-        self.solver = prepared.solver
+        self.solver = subject.solver
         self.work: list[tuple[list[Any], Sat | None]] = []
         self.reached = False
         self.looked = False  #: whether some run is not left out by what the property assumes
@@ -312,7 +317,7 @@ class Judging:
     def ask(self, *conditions: Bool, exact: bool = True) -> Answer:
         """The solver's answer to whether conditions can hold here."""
         self._learn()
-        self.solver.follow(self._held)
+        self.solver.follow([*self.prepared.base, *self._held])
         return self.solver.check(*conditions, exact=exact, rewrite=self._settled_form)
 
     def _settled_form(self, condition: Bool) -> Bool:
@@ -324,22 +329,22 @@ class Judging:
         self._learn()
         if self._model is not None and self._model.holds(condition):
             return True
-        answer = self.ask(condition, exact=False)
+        question = (*self._held, condition)
+        answer = self.prepared.answers.get(question)
+        if answer is None:
+            answer = self.prepared.answers[question] = self.ask(condition, exact=False)
         if not isinstance(answer, Unsat):
             self._model = answer if isinstance(answer, Sat) else None
         return not isinstance(answer, Unsat)
 
-    def _enter(self, run: SymbolicRun, second: Instance, impossible: set[int]) -> None:
-        """Goes along a path of a further step; raises Discarded where that is plainly impossible. Other paths that
+    def _enter(self, run: SymbolicRun, item: Held | Owed, impossible: set[int]) -> None:
+        """Goes on along a path of a further step; raises Discarded where that is plainly impossible. Other paths that
         begin in the same way are impossible then, too. The solver is not asked: what the property says next mostly
         excludes more."""
-        self._learn()
-        for item in second.items:
-            if self.settled.at_once(item.condition) is False:
-                impossible.add(id(item.node))
-                raise Discarded
-            run.suppose(item.condition)
-        self.decided(True)
+        if self.settled.at_once(item.condition) is False:
+            impossible.add(id(item.node))
+            raise Discarded
+        run.suppose(item.condition)
 
     def branch(self, condition: Bool, decisions: list[Any]) -> bool:
         """Which way to go on; the other way later, if it is possible too."""
@@ -449,10 +454,14 @@ class Judging:
             chosen = paths[run.pick(len(paths))]
             if chosen.last is not None and chosen.last.passes(impossible):
                 raise Discarded
+            self._learn()
             second = instantiate(
-                chosen, subject.contracts, self.facts, instance.new, instance.new_scalars, given, then
-            )
-            self._enter(run, second, impossible)
+                chosen, subject.contracts, self.facts, instance.new, instance.new_scalars, given, then,
+                watch=lambda item: self._enter(run, item, impossible),
+            )  # fmt: skip
+            self._learn()
+            if self.settled.impossible:
+                raise Discarded
             steps.append(second)
             return self._step(run, second, steps, then)
 

@@ -28,6 +28,7 @@ SUMS_MOST = 1_600_000  #: of them
 LATEST = 8  #: conditions that the question is likely about where nothing but these is asked
 PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
 EXAMPLES = (1, 1_000_000_000)  #: for factors that stand in the way of a model
+LEVEL = 4  #: conditions that the solver is told, and forgets, together
 LEAST_MIB = 256
 DEFAULT_RESOURCES = 20_000_000  #: z3's rlimit for one query: a few CPU seconds
 
@@ -233,7 +234,7 @@ class Translator:
     def model_truth(self, model: Any, condition: Term) -> bool | None:
         """Whether a z3 model satisfies a condition, None if z3 does not say."""
         result = (c.Ast * 1)()
-        c.Z3_model_eval(self._ctx, model, self.simple(condition), True, result)
+        c.Z3_model_eval(self._ctx, model.model, self.simple(condition), True, result)
         return {1: True, -1: False}.get(c.Z3_get_bool_value(self._ctx, result[0]))
 
     def model_value(self, model: Any, leaf: Term, args: tuple[Any, ...]) -> Any:
@@ -244,7 +245,7 @@ class Translator:
         else:
             ast = self(leaf)
         result = (c.Ast * 1)()
-        c.Z3_model_eval(self._ctx, model, ast, True, result)
+        c.Z3_model_eval(self._ctx, model.model, ast, True, result)
         if leaf.width == 0:
             return bool(c.Z3_get_bool_value(self._ctx, result[0]) == 1)
         return int(c.Z3_get_numeral_string(self._ctx, result[0]))
@@ -325,8 +326,8 @@ class Solver:
             self.depth -= levels
 
     def follow(self, conditions: Sequence[Bool]) -> None:
-        """Has the stack hold, above its first level, exactly these conditions. What they have in common with those
-        before stays as it is: to tell a solver something is dearer than to ask it."""
+        """Has the stack hold exactly these conditions. What they begin with in common with those before stays as it is:
+        to tell a solver something is dearer than to ask it."""
         levels = kept = 0
         for level in self._followed:
             if tuple(conditions[kept : kept + len(level)]) != level:
@@ -334,10 +335,11 @@ class Solver:
             levels, kept = levels + 1, kept + len(level)
         self.pop(len(self._followed) - levels)
         del self._followed[levels:]
-        if kept < len(conditions):
-            self._followed.append(tuple(conditions[kept:]))
+        for first in range(kept, len(conditions), LEVEL):
+            level = tuple(conditions[first : first + LEVEL])
+            self._followed.append(level)
             self.push()
-            self.add_all(conditions[kept:])
+            self.add_all(level)
 
     def add(self, condition: Bool) -> None:
         if condition is not True:
@@ -387,9 +389,7 @@ class Solver:
             case -1:
                 return Unsat(self._core(conditions) if len(conditions) > 1 and solver is self._solver else ())
             case 1:
-                model = c.Z3_solver_get_model(ctx, solver.solver)
-                c.Z3_model_inc_ref(ctx, model)
-                return Sat(model, translator)
+                return Sat(z3.ModelRef(c.Z3_solver_get_model(ctx, solver.solver), solver.ctx), translator)
         return Unsure(str(c.Z3_solver_get_reason_unknown(ctx, solver.solver)))
 
     def _afresh(self, conditions: tuple[Bool, ...], resources: int) -> Answer:
