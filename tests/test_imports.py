@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "pytest_vigor"
 # imports are free. A new module needs a place here.
 FLOORS = """
 7  __main__ plugin
+7  readings
 7  command
 7  report
 6  launch
