@@ -66,6 +66,7 @@ class Checker:
     contract_modules: Sequence[Any] = ()
     explored: dict[NetworkFunction, Explored] = field(default_factory=dict)
     _contracts: Contracts | None = None
+    _binaries: dict[NetworkFunction, tuple[Binary, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         bound_memory(self.work.memory_mib)
@@ -83,25 +84,30 @@ class Checker:
     def _contract_files(self) -> list[Path]:
         return [*build.contract_files(), *(Path(str(module.__file__)) for module in self.contract_modules)]
 
+    def identified(self, nf: NetworkFunction) -> tuple[Binary, str]:
+        """The NF's binary, and a digest of all that its Behaviour depends on."""
+        if nf not in self._binaries:
+            binary = load(nf.binary)
+            header = header_digest(nf.header, [build.libvig_root()])
+            self._binaries[nf] = binary, self.store.key(binary.digest, header, self.contracts.digest)
+        return self._binaries[nf]
+
     # ---- exploring
 
     def explore(self, nf: NetworkFunction) -> Explored:
         """The NF's Behaviour and what holds between its steps: from the cache, or found out now."""
-        contracts = self.contracts
         t.keep_apart(nf)
         known = self.explored.get(nf)
         if known is not None:
             return known
         started = perf_counter()
-        binary = load(nf.binary)
-        includes = [build.libvig_root()]
-        key = self.store.key(binary.digest, header_digest(nf.header, includes), contracts.digest)
+        binary, key = self.identified(nf)
         given_up = None
         with self.store.lock(key):
             subject = self._remember(nf, key)
             cached = subject is not None
             if subject is None:
-                subject, given_up = self._explore(nf, binary, includes, key)
+                subject, given_up = self._explore(nf, binary, key)
         self.work.end()
         out = Explored(nf, binary, subject, cached, perf_counter() - started, given_up)
         for duty in subject.duties:
@@ -131,12 +137,10 @@ class Checker:
             return None  # damaged, or of another version: explored anew
         return subject
 
-    def _explore(
-        self, nf: NetworkFunction, binary: Binary, includes: list[Path], key: str
-    ) -> tuple[Subject, Unknown | None]:
+    def _explore(self, nf: NetworkFunction, binary: Binary, key: str) -> tuple[Subject, Unknown | None]:
         from pytest_vigor.explore.explorer import explore
 
-        header = read_header(nf.header, includes)
+        header = read_header(nf.header, [build.libvig_root()])
         self.work.begin(f"exploring {nf.name}", cpu_seconds=self.cpu_seconds)
         behaviour = explore(binary, header, self.contracts, self.work)
         subject = Subject(behaviour, header, self.contracts, [], self._solver())

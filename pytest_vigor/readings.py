@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_vigor.errors import VigorError
+from pytest_vigor.items import arguments_of, network_function
 from pytest_vigor.network_function import NetworkFunction
 from pytest_vigor.render import claim_of, failure
 from pytest_vigor.verdict import Fuzzed, Proved, Refuted, Replayed, Verdict
 
 if TYPE_CHECKING:
     from pytest_vigor.check import Checker
+    from pytest_vigor.proofs import Proofs
     from pytest_vigor.property.steps import Step
     from pytest_vigor.trial import Trials
     from pytest_vigor.work import Work
@@ -31,24 +32,26 @@ class NotProved(Exception):
 
 def run(item: pytest.Function, is_proving: bool) -> None:
     """Runs a property; NotProved, or what pytest skips by, if it does not hold."""
-    nf = _network_function(item)
-    wanted = [name for name in inspect.signature(item.obj).parameters if name != "step"]
-    arguments = {name: item.funcargs[name] for name in wanted}
-
-    def function(step: Step) -> object:
-        return item.obj(step=step, **arguments)
-
+    nf = network_function(item)
     claim = claim_of(item.name, inspect.getdoc(item.obj))
-    read = _prove if is_proving else _fuzz
     if item.config.getoption("vigor_replay") is not None:
-        read = _replay
-    verdict, record = read(item, nf, function, claim)
+        verdict, record = _replay(item, nf, _function(item, arguments_of(item)), claim)
+    elif not is_proving:
+        verdict, record = _fuzz(item, nf, _function(item, arguments_of(item)), claim)
+    elif item.config.getoption("vigor_report") is not None:  # which shows more than is kept of a proof
+        verdict, record = _prove(item, nf, arguments_of(item))
+    else:
+        verdict, record = _proofs(item.config).proved(item, nf)
     item.user_properties.append(("vigor", json.dumps(record)))
     if not isinstance(verdict, Proved | Fuzzed | Replayed):
         text = failure(claim, verdict, verbosity=item.config.get_verbosity())
         raise NotProved(text + _kept(item, nf, claim, verdict))
     if isinstance(verdict, Fuzzed) and not verdict.examples:
         pytest.skip(NO_CONFIGURATION)
+
+
+def _function(item: pytest.Function, arguments: Mapping[str, Any]) -> Callable[[Step], object]:
+    return lambda step: item.obj(step=step, **arguments)
 
 
 _CHECKER: pytest.StashKey[Any] = pytest.StashKey()
@@ -66,6 +69,17 @@ def _checker(config: pytest.Config) -> Checker:
         store = Store(_cache_folder(config))
         config.stash[_CHECKER] = Checker(store, config.getoption("vigor_cpu_seconds"), work, modules)
     return config.stash[_CHECKER]  # type: ignore[no-any-return]
+
+
+_PROOFS: pytest.StashKey[Proofs] = pytest.StashKey()
+
+
+def _proofs(config: pytest.Config) -> Proofs:
+    if _PROOFS not in config.stash:
+        from pytest_vigor.proofs import Proofs
+
+        config.stash[_PROOFS] = Proofs.of(config, _checker(config), _prove)
+    return config.stash[_PROOFS]
 
 
 _TRIALS: pytest.StashKey[Any] = pytest.StashKey()
@@ -91,6 +105,8 @@ def close(config: pytest.Config) -> None:
     """Ends the processes in which network functions ran."""
     if _TRIALS in config.stash:
         config.stash[_TRIALS].close()
+    if _PROOFS in config.stash:
+        config.stash[_PROOFS].close()
 
 
 def work_of(config: pytest.Config) -> Work | None:
@@ -123,40 +139,10 @@ class _Teller:
                 self._reporter.write_line(text)
 
 
-def _network_function(item: pytest.Function) -> NetworkFunction:
-    mark = item.get_closest_marker("nf")
-    if mark is None or not mark.args:
-        raise VigorError(
-            f"{item.nodeid} does not say which network function it is about", 'mark it: @pytest.mark.nf("bridge")'
-        )
-    name, header = str(mark.args[0]), mark.kwargs.get("header", mark.args[1] if len(mark.args) > 1 else None)
-    bases = [item.path.parent, *item.path.parent.parents]
-    if name.endswith(".so"):
-        binary = _find(name, bases, f"{item.nodeid} is about {name}")
-        path = _find(str(header), bases, f"the header of {name}") if header else binary.with_suffix(".h")
-        return NetworkFunction(binary.stem, binary, path)
-    from pytest_vigor import build
-
-    for base in bases:
-        for folder in (base / "nfs" / name, base / name):
-            if (folder / f"{folder.name}.c").is_file() and (folder / f"{folder.name}.h").is_file():
-                return NetworkFunction(folder.name, build.binary_of(folder), folder / f"{folder.name}.h")
-    raise VigorError(
-        f"{item.nodeid} is about the network function {name!r}, which is not there",
-        f"put it into nfs/{name}/{name}.c and {name}.h, or mark the path of a shared object",
-    )
-
-
-def _find(name: str, bases: list[Path], what: str) -> Path:
-    for base in bases:
-        if (base / name).is_file():
-            return base / name
-    raise VigorError(f"{what}: there is no file {name}", "build it, or correct the path in the mark")
-
-
 def _prove(
-    item: pytest.Function, nf: NetworkFunction, function: Callable[[Step], object], claim: str
+    item: pytest.Function, nf: NetworkFunction, arguments: Mapping[str, Any]
 ) -> tuple[Verdict, dict[str, Any]]:
+    claim, function = claim_of(item.name, inspect.getdoc(item.obj)), _function(item, arguments)
     checker = _checker(item.config)
     explored = checker.explore(nf)
     started = monotonic()

@@ -1,4 +1,4 @@
-"""Behaviours kept in pytest's cache, under a digest of everything that they depend on."""
+"""What was found out, kept in pytest's cache under a digest of everything that it depends on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 1
-KEPT = 64  #: files; the oldest go first
 _SOURCES = Path(__file__).parent
 _TOOLS = ("z3-solver", "pyvex", "archinfo")
 
@@ -35,9 +34,10 @@ def tool_digest() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A folder of files, each written whole or not at all."""
+    """A folder of files, each written whole or not at all; of more than ``most`` the oldest go."""
 
     folder: Path
+    most: int = 64
 
     def key(self, *digests: str) -> str:
         """The name under which something that depends on these is kept."""
@@ -69,7 +69,7 @@ class Store:
 
     def _prune(self) -> None:
         files = sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in files[KEPT:]:
+        for path in files[self.most :]:
             path.unlink(missing_ok=True)
 
     def lock(self, key: str) -> Any:

@@ -183,6 +183,10 @@ class Project:
         """The files of stored Behaviours."""
         return sorted((self.path / ".pytest_cache/d/vigor").glob("*.json"))
 
+    def proofs(self) -> list[Path]:
+        """The files of stored proofs."""
+        return sorted((self.path / ".pytest_cache/d/vigor/proofs").glob("*.json"))
+
     @property
     def environment(self) -> dict[str, str]:
         """For processes of their own."""

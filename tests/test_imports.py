@@ -13,6 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "pytest_vigor"
 FLOORS = """
 7  __main__ plugin
 7  readings
+7  proofs
+7  items
 7  command
 7  report
 6  launch
@@ -36,7 +38,7 @@ FLOORS = """
 1  known
 1  build binary headers lines record structs
 0  network_function assumption compiler frame hooks number packet trace verdict
-0  notation
+0  ahead dependence notation
 0  layout term
 0  errors interrupt work
 """

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -174,8 +175,117 @@ def test_a_damaged_file_is_explored_anew(project: Project, damage: Callable[[byt
     project.prove()
     (file,) = project.cached()
     file.write_bytes(damage(file.read_bytes()))
+    for proof in project.proofs():
+        proof.unlink()
     ran = project.prove()
     assert all_proved(ran) and not cached(ran)
+
+
+# ---- proofs
+
+
+def without_paths(content: bytes) -> bytes:
+    kept = json.loads(content)
+    del kept["paths"]
+    return json.dumps(kept).encode()
+
+
+@pytest.mark.parametrize("damage", (emptied, cut_short, replaced, of_another_key, without_paths))
+def test_a_damaged_proof_is_made_again(project: Project, damage: Callable[[bytes], bytes]) -> None:
+    project.prove()
+    files = project.proofs()
+    contents = [file.read_bytes() for file in files]
+    for file, content in zip(files, contents, strict=True):
+        file.write_bytes(damage(content))
+    assert all_proved(project.prove())
+    made = [json.loads(file.read_bytes()) for file in files]
+    assert [each["paths"] for each in made] == [2, 2]
+
+
+def test_what_is_not_proved_is_not_kept(project: Project) -> None:
+    project.properties("def test_claim(step):\n    assert step.dropped\n", name="test_other.py")
+    project.prove()
+    assert len(project.proofs()) == 2
+
+
+HELPED = """
+    from claims import LIMIT, is_short
+
+    def test_claim(step):
+        assert is_short(step.packet.length, LIMIT)
+"""
+CLAIMS = """
+    LIMIT = 1518
+
+    def is_short(length, limit):
+        return length <= limit
+"""
+
+
+@pytest.mark.parametrize(
+    "name, text, now",
+    [
+        ("test_properties.py", HELPED.replace("assert is_short", "assert not is_short"), "Refuted"),
+        ("claims.py", CLAIMS.replace("1518", "1000"), "Refuted"),
+        ("claims.py", CLAIMS.replace("<=", "<"), "Refuted"),
+        ("claims.py", CLAIMS + "    # says the same\n", "Proved"),
+        ("conftest.py", "import claims\nclaims.LIMIT = 5\n", "Refuted"),
+    ],
+)
+def test_a_proof_holds_only_for_what_it_was_about(project: Project, name: str, text: str, now: str) -> None:
+    project.properties(HELPED)
+    project.pytester.makepyfile(claims=CLAIMS)
+    project.pytester.makeconftest("import claims\n")
+    assert project.prove().verdict("test_claim") == "Proved"
+    assert project.prove().records["test_claim"]["seconds"] == 0.0
+    (project.path / name).write_text(textwrap.dedent(text) if name != "test_properties.py" else "")
+    if name == "test_properties.py":
+        project.properties(text)
+    ran = project.prove()
+    assert ran.verdict("test_claim") == now and ran.records["test_claim"]["seconds"] > 0.0
+
+
+def test_data_that_a_module_read_is_part_of_what_a_proof_is_about(project: Project) -> None:
+    (project.path / "limit.json").write_text("1518")
+    project.properties("""
+        import json, pathlib
+        LIMIT = json.loads(pathlib.Path("limit.json").read_text())
+
+        def test_claim(step):
+            assert step.packet.length <= LIMIT
+    """)
+    assert [project.prove().verdict("test_claim") for _ in range(2)] == ["Proved", "Proved"]
+    (project.path / "limit.json").write_text("60")
+    assert project.prove().verdict("test_claim") == "Refuted"
+
+
+def test_a_proof_of_a_property_that_reads_files_is_not_kept(project: Project) -> None:
+    (project.path / "limit.json").write_text("1518")
+    project.properties("""
+        import json, pathlib
+
+        def test_claim(step):
+            assert step.packet.length <= json.loads(pathlib.Path("limit.json").read_text())
+    """)
+    assert project.prove().verdict("test_claim") == "Proved"
+    assert not project.proofs()
+    (project.path / "limit.json").write_text("60")
+    assert project.prove().verdict("test_claim") == "Refuted"
+
+
+def test_a_proof_is_about_the_value_of_a_parameter(project: Project) -> None:
+    claim = """
+        @pytest.fixture
+        def limit():
+            return {}
+
+        def test_claim(step, limit):
+            assert step.packet.length <= limit
+    """
+    project.properties(claim.format("1518"))
+    assert project.prove().verdict("test_claim") == "Proved"
+    project.properties(claim.format("1000"))
+    assert project.prove().verdict("test_claim") == "Refuted"
 
 
 # ---- other processes

@@ -1,0 +1,161 @@
+"""What a property's outcome depends on besides the network function: a digest, by which a verdict is known again."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import os
+import pickle
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_PACKAGE = str(Path(__file__).parent)
+_INSTALLED = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_OURS = frozenset({"/proc/self/statm"})  #: read by this tool itself while a property runs
+_PROGRAMS = (".py", ".pyc", ".so")
+
+
+class Dependence:
+    """Digests of what properties depend on; each module is looked at once."""
+
+    def __init__(self, plugins: Sequence[ModuleType] = ()) -> None:
+        """``plugins`` are modules that any property may depend on, such as conftest.py."""
+        self._plugins = sorted(plugin.__name__ for plugin in plugins if _is_own(plugin))
+        self._files: dict[str, tuple[str, frozenset[str]]] = {}
+
+    def digest(self, module: str, name: str, arguments: Mapping[str, Any]) -> str | None:
+        """Of the function with a name in a module, called with these arguments; None where nobody can tell, as an
+        argument is not plain data."""
+        shown = plain(dict(arguments))
+        if shown is None or module not in sys.modules:
+            return None
+        parts = [sys.version, str(sys.flags.optimize), module, name, shown]
+        waiting, seen = [module, *self._plugins], set()
+        while waiting:
+            each = waiting.pop()
+            if each not in seen:
+                seen.add(each)
+                text, imported = self._look_at(each)
+                parts.append(f"{each} {text}")
+                waiting.extend(sorted(imported - seen))
+        return hashlib.sha256("\n".join([*parts[:5], *sorted(parts[5:])]).encode()).hexdigest()
+
+    def _look_at(self, name: str) -> tuple[str, frozenset[str]]:
+        """A digest of a module's text and data, and what it imports."""
+        if name not in self._files:
+            self._files[name] = self._read(name)
+        return self._files[name]
+
+    def _read(self, name: str) -> tuple[str, frozenset[str]]:
+        path = _source(name)
+        if path is None or path.startswith(_PACKAGE):
+            return "", frozenset()  # built in, no module at all, or here: the tool's own text is looked at elsewhere
+        if not _is_own_path(path):
+            about = os.stat(path)
+            return f"{about.st_mtime_ns} {about.st_size}", frozenset()
+        text = Path(path).read_bytes()
+        package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
+        data = _data(name, vars(sys.modules[name])) if name in sys.modules else ""
+        imported = frozenset(_imported(ast.parse(text), package))
+        return hashlib.sha256(text + data.encode()).hexdigest(), imported
+
+
+def _data(module: str, names: Mapping[str, Any]) -> str:
+    """The data in a module or class: it may have come from anywhere, while code comes from the text."""
+    out = []
+    for name, value in sorted(names.items()):
+        if name.startswith("__") or isinstance(value, ModuleType):
+            continue
+        shown = plain(value)
+        if shown is None and isinstance(value, type):
+            shown = _data(module, vars(value)) if value.__module__ == module else ""
+        elif shown is None and not callable(value):
+            try:
+                shown = hashlib.sha256(pickle.dumps(value)).hexdigest()
+            except Exception:  # whatever its class raises
+                shown = f"{os.getpid()} {id(value)}"  # never the same again
+        out.append(f"{name} {shown}")
+    return "\n".join(out)
+
+
+def plain(value: Any) -> str | None:
+    """Plain data as text, the same for the same data; None if it is something else."""
+    if isinstance(value, _PLAIN):
+        return repr(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        parts = [plain(each) for each in value]
+        if isinstance(value, set | frozenset):
+            parts.sort(key=str)
+        return None if None in parts else f"{type(value).__name__}{parts}"
+    if isinstance(value, dict):
+        return plain(list(value.items()))
+    return None
+
+
+def _is_own(module: ModuleType) -> bool:
+    path = getattr(module, "__file__", None)
+    return path is not None and _is_own_path(path)
+
+
+def _is_own_path(path: str) -> bool:
+    """Whether it belongs to the project that is being tested, rather than to Python, to what is installed, or here."""
+    return path.endswith(".py") and not path.startswith((*_INSTALLED, _PACKAGE))
+
+
+def _source(name: str) -> str | None:
+    module = sys.modules.get(name)
+    if module is not None:
+        return getattr(module, "__file__", None)
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    return None if found is None or not found.has_location else found.origin
+
+
+def _imported(tree: ast.Module, package: str) -> Iterator[str]:
+    """The modules that a text imports, wherever in it; of what may be a name in a module, both readings."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                parts = alias.name.split(".")
+                yield from (".".join(parts[: k + 1]) for k in range(len(parts)))
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            parts = base.split(".")
+            yield from (".".join(parts[: k + 1]) for k in range(len(parts)))
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+# ---- what it reads while it runs
+
+_opened: list[str] | None = None
+_is_hooked = False
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and _opened is not None:
+        path = str(arguments[0])
+        if path not in _OURS and not path.endswith(_PROGRAMS):
+            _opened.append(path)
+
+
+@contextmanager
+def files_opened() -> Iterator[list[str]]:
+    """The files that are opened meanwhile, but for imported modules: what a digest knows nothing of."""
+    global _opened, _is_hooked
+    if not _is_hooked:
+        sys.addaudithook(_hook)
+        _is_hooked = True
+    before, _opened = _opened, []
+    try:
+        yield _opened
+    finally:
+        _opened = before

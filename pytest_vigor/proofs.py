@@ -1,0 +1,126 @@
+"""Proofs that need not be made again: an earlier run's, and those that another process makes meanwhile."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pytest_vigor.ahead import Ahead, idle_processors
+from pytest_vigor.check import Checker
+from pytest_vigor.dependence import Dependence, files_opened
+from pytest_vigor.items import arguments_ahead, arguments_of
+from pytest_vigor.network_function import NetworkFunction
+from pytest_vigor.store import Store
+from pytest_vigor.verdict import Proved, Verdict
+
+KEPT = 4_096
+Record = dict[str, Any]
+Judged = tuple[Verdict, Record]
+
+
+@dataclass
+class Proofs:
+    """The proofs of a session."""
+
+    checker: Checker
+    dependence: Dependence
+    judge: Callable[[pytest.Function, NetworkFunction, Mapping[str, Any]], Judged]
+    workers: int
+    _store: Store = field(init=False)
+    _ahead: Ahead | None = None
+    _places: dict[str, int] = field(default_factory=dict)  #: of the items that others may be at work on
+    _begun: set[NetworkFunction] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._store = Store(self.checker.store.folder / "proofs", KEPT)
+
+    @classmethod
+    def of(
+        cls, config: pytest.Config, checker: Checker,
+        judge: Callable[[pytest.Function, NetworkFunction, Mapping[str, Any]], Judged],
+    ) -> Proofs:  # fmt: skip
+        """For a session. Where pytest runs in several processes, or stops for a debugger, it is left at that."""
+        plugins = [each for each in config.pluginmanager.get_plugins() if inspect.ismodule(each)]
+        single = not hasattr(config, "workerinput") and not config.getoption("usepdb") and not config.getoption("trace")
+        return cls(checker, Dependence(plugins), judge, idle_processors() if single else 0)
+
+    def proved(self, item: pytest.Function, nf: NetworkFunction) -> Judged:
+        """What becomes of a property: as is known, or found out now."""
+        arguments = arguments_of(item)
+        key = self._key(item, nf, arguments)
+        place = self._places.get(item.nodeid)
+        if place is None:
+            found = self._get(key)
+            if found is not None:
+                return found[0], {**found[1], "cached": True, "seconds": 0.0, "explore_seconds": 0.0}
+            self._begin(item, nf)
+        elif self._ahead is not None:
+            work = self.checker.work
+            work.begin(f"another process judging {item.name} of {nf.name}")
+            self._ahead.reach(place, work.check)
+            work.end()
+            made = self._get(key)
+            if made is not None:
+                return made
+        return self._judged(item, nf, arguments, key)
+
+    def close(self) -> None:
+        """Ends other processes."""
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
+
+    def _judged(
+        self, item: pytest.Function, nf: NetworkFunction, arguments: Mapping[str, Any], key: str | None
+    ) -> Judged:
+        self.checker.explore(nf)
+        with files_opened() as opened:
+            verdict, record = self.judge(item, nf, arguments)
+        if isinstance(verdict, Proved) and key is not None and not opened:
+            self._store.put(key, {"paths": verdict.paths, "assumptions": verdict.assumptions, "record": record})
+        return verdict, record
+
+    def _key(self, item: pytest.Function, nf: NetworkFunction, arguments: Mapping[str, Any]) -> str | None:
+        own = vars(item.instance) if item.cls is not None else {}
+        digest = self.dependence.digest(item.module.__name__, item.nodeid, {**arguments, "self": own})
+        return None if digest is None else self._store.key(self.checker.identified(nf)[1], nf.name, digest)
+
+    def _get(self, key: str | None) -> Judged | None:
+        kept = self._store.get(key) if key is not None else None
+        if kept is None:
+            return None
+        try:
+            verdict = Proved(int(kept["paths"]), tuple(kept["assumptions"]))
+            return verdict, dict(kept["record"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def _begin(self, item: pytest.Function, nf: NetworkFunction) -> None:
+        """Has other processes begin with the NF's last properties, once it is explored."""
+        if nf in self._begun:
+            return
+        self._begun.add(nf)
+        self.close()
+        if self.workers <= 0:
+            return
+        jobs: list[Callable[[], object]] = []
+        mark, items = item.get_closest_marker("nf"), item.session.items
+        for other in items[items.index(item) + 1 :]:
+            if not isinstance(other, pytest.Function) or "step" not in other.fixturenames:
+                continue
+            arguments = arguments_ahead(other)
+            if arguments is None or other.path.parent != item.path.parent or other.get_closest_marker("nf") != mark:
+                continue
+            key = self._key(other, nf, arguments)
+            if key is not None and self._get(key) is None:
+                self._places[other.nodeid] = len(jobs)
+                jobs.append(lambda o=other, a=arguments, k=key: self._judged(o, nf, a, k))  # type: ignore[misc]
+        if jobs and self.checker.explore(nf).given_up is None:
+            tell, self.checker.work.tell = self.checker.work.tell, None  # only this process says how far it is
+            self._ahead = Ahead(jobs, self.workers)
+            self.checker.work.tell = tell
+

@@ -1,0 +1,176 @@
+"""Jobs that other processes begin with from the end: each is done, and none twice at once."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from project import Project
+
+from pytest_vigor.ahead import Ahead
+
+pytest_plugins = ["pytester"]
+SECONDS = 30
+
+
+def until(happens: Callable[[], bool]) -> None:
+    end = time.monotonic() + SECONDS
+    while not happens():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def noting(folder: Path, place: int) -> Callable[[], object]:
+    def job() -> None:
+        with (folder / str(place)).open("a") as file:
+            file.write(f"{os.getpid()}\n")
+
+    return job
+
+
+def who(folder: Path, place: int) -> list[int]:
+    file = folder / str(place)
+    return [int(line) for line in file.read_text().split()] if file.exists() else []
+
+
+def test_children_do_what_this_process_has_not_come_to(tmp_path: Path) -> None:
+    ahead = Ahead([noting(tmp_path, place) for place in range(5)], 2)
+    try:
+        until(lambda: all(who(tmp_path, place) for place in range(5)))
+    finally:
+        ahead.close()
+    assert all(os.getpid() not in who(tmp_path, place) for place in range(5))
+
+
+def test_a_place_that_was_reached_is_left_alone(tmp_path: Path) -> None:
+    def waiting() -> None:
+        until((tmp_path / "go").exists)
+        noting(tmp_path, 2)()
+
+    ahead = Ahead([noting(tmp_path, 0), noting(tmp_path, 1), waiting], 1)
+    try:
+        ahead.reach(0, lambda: None)
+        (tmp_path / "go").touch()
+        until(lambda: bool(who(tmp_path, 1)))
+        ahead.reach(1, lambda: None)
+    finally:
+        ahead.close()
+    assert not who(tmp_path, 0)
+
+
+def test_whoever_reaches_a_job_under_way_waits_for_its_end(tmp_path: Path) -> None:
+    def slow() -> None:
+        (tmp_path / "begun").touch()
+        until((tmp_path / "go").exists)
+        noting(tmp_path, 0)()
+
+    ahead = Ahead([slow], 1)
+    try:
+        until((tmp_path / "begun").exists)
+        ahead.reach(0, (tmp_path / "go").touch)
+        assert len(who(tmp_path, 0)) == 1
+    finally:
+        ahead.close()
+
+
+@pytest.mark.parametrize("end", [lambda: os._exit(3), lambda: os.abort(), lambda: 1 / 0])
+def test_a_child_that_fails_keeps_nobody_waiting(tmp_path: Path, end: Callable[[], object]) -> None:
+    def failing() -> None:
+        (tmp_path / "begun").touch()
+        end()
+
+    ahead = Ahead([failing], 1)
+    try:
+        until((tmp_path / "begun").exists)
+        ahead.reach(0, lambda: None)
+    finally:
+        ahead.close()
+
+
+# ---- properties
+
+TWO_PROCESSES = """
+    import pytest_vigor.proofs
+
+    pytest_vigor.proofs.idle_processors = lambda: 1
+"""
+WAITING = """
+    import time
+    from pathlib import Path
+
+    def test_first(step):
+        for _ in range(1000):
+            if list(Path(".pytest_cache/d/vigor/proofs").glob("*.json")):
+                break
+            time.sleep(0.01)
+        else:
+            raise AssertionError("nobody else proves anything")
+        assert not step.flooded
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> Project:
+    pytester.makeconftest(TWO_PROCESSES)
+    project = Project(pytester)
+    project.nf()
+    return project
+
+
+def test_the_last_property_is_proved_during_the_first(project: Project) -> None:
+    project.properties(WAITING + """
+    def test_last(step):
+        assert step.packet.length <= 1518
+    """)
+    ran = project.prove()
+    assert [ran.verdict(name) for name in ("test_first", "test_last")] == ["Proved", "Proved"]
+    assert not ran.records["test_last"]["cached"]
+
+
+def test_what_another_process_does_not_prove_is_told_as_ever(project: Project) -> None:
+    project.properties(WAITING + """
+    def test_refuted(step):
+        assert step.dropped
+
+    def test_vacuous(step):
+        assume(step.packet.length > 1518)
+        assert step.dropped
+
+    def test_error(step):
+        raise RuntimeError("of the property")
+
+    @pytest.mark.parametrize("limit", [1518, 1000])
+    def test_limit(step, limit):
+        assert step.packet.length <= limit
+
+    def test_last(step):
+        assert step.packet.length <= 1518
+    """)
+    ran = project.prove()
+    found = {name: ran.records[name]["verdict"] for name in ran.records}
+    assert found == {
+        "test_first": "Proved", "test_refuted": "Refuted", "test_vacuous": "Vacuous", "test_limit[1518]": "Proved",
+        "test_limit[1000]": "Refuted", "test_last": "Proved",
+    }  # fmt: skip
+    assert "of the property" in ran.said("test_error")
+
+
+def test_a_property_with_fixtures_is_left_to_this_process(project: Project) -> None:
+    project.properties("""
+        LIMIT = [0]
+
+        @pytest.fixture(autouse=True)
+        def raised():
+            LIMIT[0] = 1518
+
+        def test_first(step):
+            assert not step.flooded
+
+        def test_last(step):
+            assert step.packet.length <= LIMIT[0]
+    """)
+    ran = project.prove()
+    assert ran.verdict("test_last") == "Proved"
