@@ -28,6 +28,7 @@ SUMS_MOST = 1_600_000  #: of them
 LATEST = 8  #: conditions that the question is likely about where nothing but these is asked
 PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
 EXAMPLES = (1, 1_000_000_000)  #: for factors that stand in the way of a model
+USELESS = 4  #: times that integers may tell nothing before they are asked last
 LEVEL = 4  #: conditions that the solver is told, and forgets, together
 LEAST_MIB = 256
 DEFAULT_RESOURCES = 20_000_000  #: z3's rlimit for one query: a few CPU seconds
@@ -298,6 +299,7 @@ class Solver:
     statistics: Statistics = field(default_factory=Statistics)
     exact: bool = True
     depth: int = 0
+    useless: int = 0  #: how often, in a row, asking over the integers did not tell anything
     _solver: Any = None
     _stack: list[Bool] = field(default_factory=list)
     _marks: list[int] = field(default_factory=list)
@@ -361,12 +363,7 @@ class Solver:
         start = process_time()
         answer = self._ask(self._solver, self.translator, conditions)
         if isinstance(answer, Unsure) and self.resources > PATIENCE:
-            plain = [rewrite(each) for each in self._stack] if rewrite is not None else self._stack
-            asked = [rewrite(each) for each in conditions] if rewrite is not None else list(conditions)
-            if impossible(plain, asked or plain[-LATEST:], RESOURCES):
-                answer = Unsat()
-            else:
-                answer = self._afresh(conditions, self.resources if exact else min(self.resources, PATIENCE))
+            answer = self._otherwise(conditions, exact, rewrite)
         if exact and self.exact and not isinstance(answer, Unsat):
             answer = self._exactly(answer, conditions, rewrite)
         spent = process_time() - start
@@ -375,6 +372,23 @@ class Solver:
         self.statistics.slowest_seconds = max(self.statistics.slowest_seconds, spent)
         self.statistics.work.answered(spent)
         return answer
+
+    def _otherwise(self, conditions: tuple[Bool, ...], exact: bool, rewrite: Rewriting | None) -> Answer:
+        """The answer to what the incremental solver gave up on: over the integers, or by looking at everything at once,
+        and that first where the integers have been of no use lately."""
+        useless = self.useless >= USELESS
+        answer: Answer = Unsure("")
+        if useless:
+            answer = self._afresh(conditions, self.resources if exact else PATIENCE)
+            if not exact or not isinstance(answer, Unsure):
+                return answer
+        plain = [rewrite(each) for each in self._stack] if rewrite is not None else self._stack
+        asked = [rewrite(each) for each in conditions] if rewrite is not None else list(conditions)
+        if impossible(plain, asked or plain[-LATEST:], RESOURCES):
+            self.useless = 0
+            return Unsat()
+        self.useless += 1
+        return answer if useless else self._afresh(conditions, self.resources if exact else PATIENCE)
 
     def _ask(self, solver: Any, translator: Translator, conditions: tuple[Bool, ...]) -> Answer:
         ctx = solver.ctx.ref()
