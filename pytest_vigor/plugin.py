@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption(
         "--vigor-memory", type=float, default=MEMORY_MIB, metavar="MIB",
-        help=f"memory that the process may take for proving; 0 for any (default: {MEMORY_MIB})",
+        help=f"memory that each process may take for proving; 0 for any (default: {MEMORY_MIB})",
     )  # fmt: skip
     group.addoption(
         "--vigor-report", type=Path, metavar="DIR",

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """The claim holds on every path, in every state, for every input. Made by ``judge`` only."""
+    """The claim holds on every path, in every state, for every input. Made by ``judge`` only; ``proofs`` keeps it."""
 
     paths: int  #: over which it was judged
     assumptions: tuple[str, ...]
