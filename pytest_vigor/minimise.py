@@ -132,14 +132,16 @@ def concretise(subject: Subject, model: Model, pinned: list[Bool] | None = None)
         if REST in str(leaf.data):  # what nobody looked at one by one is zero in the packet
             shrinking.wish(t.eq(leaf.width, leaf, 0))
     shrinking.small(t.var(b.DEVICE_COUNT, 16), 16, (2, 3, 4, 8))
+    old = model.steps[0].old if model.entry != "nf_init" else {}
+    # How many entries a map needs decides its capacity, and the capacity of the others how many they have.
+    complete = all(_spread(shrinking, each) for each in old.values() if isinstance(each, Map))
     for capacity in {id(c): c for s in behaviour.structures for n, c in s.parameters if n == "capacity"}.values():
         shrinking.small(capacity, 32, (1, 2, 3, 4, 8))
     _leave_no_choice(shrinking, model)
-    old = model.steps[0].old if model.entry != "nf_init" else {}
     for instance in model.steps if model.entry == "nf_process" else ():
         shrinking.small(instance.inputs.length, 16, (60, 14, 0, 34, 42, 54))
         shrinking.small(instance.inputs.device, 16, (0, 1, 2))
-    complete = all(_spread(shrinking, subject, each) for each in old.values())
+    complete &= all(_spread(shrinking, each) for each in old.values() if not isinstance(each, Map))
     for leaf in sorted(_plain_leaves(model), key=lambda leaf: _place(shrinking.answer, leaf)):
         shrinking.small(leaf, leaf.width)
     for instance in model.steps if model.entry == "nf_process" else ():
@@ -220,7 +222,7 @@ def _shown(shrinking: _Shrinking, state: Any) -> Iterator[tuple[Value, int]]:
                 yield state.records.at(index), state.records.record_bits
 
 
-def _spread(shrinking: _Shrinking, subject: Subject, state: Any) -> bool:
+def _spread(shrinking: _Shrinking, state: Any) -> bool:
     """Makes every entry of a structure a part of the model; whether that was possible."""
     facts = shrinking.model.facts
     match state:
@@ -235,9 +237,10 @@ def _spread(shrinking: _Shrinking, subject: Subject, state: Any) -> bool:
             return shrinking.learn()
         case Map():
             items = state.items
-            touched = list(facts.touched(items.name))
+            # An entry that is not needed would be one more to set up.
+            touched = [key for key in facts.touched(items.name) if not shrinking.wish(t.lnot(items.has(key)))]
             for extra in range(DUMMIES + 1):
-                keys = [*touched, *(_dummy(items.key_bits, n) for n in range(extra))]
+                keys = [*touched, *map(state.spare, range(extra))]
                 for key in keys[len(touched):]:
                     facts.touch(items.name, key)
                 if not shrinking.learn():
@@ -266,10 +269,6 @@ def _leave_no_choice(shrinking: _Shrinking, model: Model) -> None:
                     full = t.land(t.eq(32, pool.flows.capacity, capacity), *map(pool.flows.used, range(capacity)))
                     if shrinking.learn():
                         shrinking.wish(full)
-
-
-def _dummy(bits: int, number: int) -> int:
-    return (0xD0 + number) & t.mask(bits)
 
 
 def _entries(answer: Sat, state: Any, model: Model, complete: bool) -> dict[int, Any]:

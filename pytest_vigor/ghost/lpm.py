@@ -97,6 +97,10 @@ class Lpm(Map):
         """A prefix as it is written, such as 192.0.2.0/24."""
         return written(bits)
 
+    def spare(self, number: int) -> int:
+        """A prefix for an entry that is of no interest: that of a single address."""
+        return LENGTH_MAX << ADDRESS_BITS | super().spare(number)
+
     def is_prefix(self, prefix: Any, length: Any) -> bool | Truth:
         """Whether the length is one of prefixes, and the prefix has no bits beyond it."""
         return truth(self.run, well_formed(*parts(self._key((prefix, length)))))

@@ -15,6 +15,7 @@ from pytest_vigor.term import Bool, Value
 
 SIZE_BITS = 32
 VALUE_BITS = 32
+SPARE = 0xD0  #: where keys begin that are of no interest
 
 
 class Items(Protocol):
@@ -236,6 +237,10 @@ class Map:
         if not isinstance(self.items.facts, Plain):
             return f"<map {self.items.name}>"
         return f"{{{', '.join(f'{self.key_of(key)!r} -> {value}' for key, value in self.entries().items())}}}"
+
+    def spare(self, number: int) -> int:
+        """A key for an entry that is of no interest, one for each number."""
+        return (SPARE + number) & t.mask(self.key_bits)
 
     def key_of(self, bits: int) -> Any:
         """A key as a property writes it, by its bits."""

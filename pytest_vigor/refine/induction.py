@@ -9,8 +9,8 @@ it is so for every number of rounds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pytest_vigor import term as t
 from pytest_vigor.explore.block import Registers
@@ -31,24 +31,45 @@ ANY_INDEX = t.var("any index", INDEX_BITS)
 @dataclass(frozen=True, slots=True)
 class Loop:
     """What is said of a loop. After so many rounds, at its beginning: ``holds``, and what the array is, if it changes
-    one. When the function returns: ``returns``. ``given`` are the instances that a round needs of what is assumed."""
+    one. When the function returns: ``returns``. ``given`` are the instances that a round needs of what is assumed, and
+    ``registers`` are what those hold that change in another way than by a constant."""
 
     holds: Callable[[CallPath, Value], Claims]
     array: Callable[[Value], Array] | None
     returns: Callable[[CallPath], Claims]
     given: Callable[[Value], Bool] = lambda rounds: True
+    registers: Mapping[str, Callable[[Value], Value]] = field(default_factory=dict)
+
+    def found(self, path: CallPath, rounds: Value) -> list[tuple[str, Bool]]:
+        """What is said of a path after so many rounds, but for the array."""
+        registers = [
+            (f"{name} is as claimed", t.eq(64, path.registers.read(name), of(rounds)))
+            for name, of in self.registers.items()
+        ]
+        return [*self.holds(path, rounds), *registers]
 
 
 def head_of(library: Library, function: str) -> int:
-    """Where the loop of a function begins: the one block without which nothing goes round in circles."""
+    """Where the first loop of a function begins: a block without which nothing goes round in circles, of all that leads
+    there. A loop behind it is followed round by round."""
     machine = library.machine
     lifter, entry = machine.search.lifter, machine.binary.exports[function]
     blocks = [at for at in reverse_postorder(lifter, entry) if machine.binary.executable(at)]
     following = {at: [each for each in successors(lifter, at) if each in blocks] for at in blocks}
-    heads = [head for head in sorted(blocks) if _ends({**following, head: []})]
-    if not heads or _ends(following):
-        raise NotShown(Unsettled(f"{function} is not one loop"))
-    return heads[0]
+    for head in sorted(blocks):
+        before = _leading(following, head)
+        if not _ends(before) and _ends({**before, head: []}):
+            return head
+    raise NotShown(Unsettled(f"{function} has no loop that comes first"))
+
+
+def _leading(following: dict[int, list[int]], to: int) -> dict[int, list[int]]:
+    """The part of a graph that leads somewhere."""
+    leading, found = {to}, 0
+    while found < len(leading):
+        found = len(leading)
+        leading |= {at for at, targets in following.items() if leading.intersection(targets)}
+    return {at: [each for each in following[at] if each in leading] for at in leading}
 
 
 def _ends(following: dict[int, list[int]]) -> bool:
@@ -115,7 +136,7 @@ def _first(library: Library, template: CallPath, array: int | None, loop: Loop) 
     """How many rounds have been made where the loop is first seen to begin: compilers may peel the first one."""
     failed: NotShown | None = None
     for rounds in (PEELED_MAX, 1, 0):
-        claims = list(loop.holds(template, rounds))
+        claims = loop.found(template, rounds)
         if array is not None and loop.array is not None:
             claims.append(_same_array(library, template, array, loop.array(rounds)))
         try:
@@ -196,6 +217,8 @@ def _general(
     rounds = t.add(32, ROUNDS, first)
     if array is not None and loop.array is not None:
         general.memory.arrays = {**general.memory.arrays, array: loop.array(rounds)}
+    for name, of in loop.registers.items():
+        general.registers.write(name, of(rounds))
     general.models = ()
     general.hold(t.ult(32, ROUNDS, ROUNDS_END))
     general.hold(loop.given(rounds))
@@ -210,7 +233,7 @@ def _arrives(
 ) -> None:  # fmt: skip
     """That a round later everything is as is said of one round more."""
     further = t.add(32, ROUNDS, 1)
-    claims = [*loop.holds(path, rounds), ("there are no more rounds than are counted", t.ult(32, further, ROUNDS_END))]
+    claims = [*loop.found(path, rounds), ("there are no more rounds than are counted", t.ult(32, further, ROUNDS_END))]
     if any(path.ghosts[name] is not each for name, each in general.ghosts.items()):
         raise NotShown(Unsettled("the loop changes what is not memory"))
     for slot, stride in enumerate(strides):

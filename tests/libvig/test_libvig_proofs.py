@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from properties.libvig.test_lpm_table_every_capacity import search_verdict
+from properties.libvig.test_net_checksums import longer_checksum
 from pytest_vigor import contract as c
 from pytest_vigor.build import FLAGS
 from pytest_vigor.refine.allocation import allocation, validity
@@ -99,3 +101,28 @@ def test_proof_holds_for_what_is_right(tmp_path: Path) -> None:
 
     library = Library.at(build(tmp_path / "libvig.so"), libvig_root(), 120)
     assert isinstance(verdict(library, "index_pool_expire_before", {"capacity": 1}), Shown)
+
+
+@pytest.mark.parametrize(("old", "new", "shows_in"), [
+    ("sum += word;", "sum |= word;", (0, 1)),
+    ("bytes += 2, size_bytes -= 2", "bytes += 1, size_bytes -= 2", (0, 1)),
+    ("    while (sum > UINT16_MAX) {", "    if (sum > UINT16_MAX) {", (0, 1)),
+    ("        sum += bytes[0];", "        sum += 2 * bytes[0];", (1,)),
+])  # fmt: skip
+def test_wrong_loop_is_not_proved_by_induction(tmp_path: Path, old: str, new: str, shows_in: tuple[int, ...]) -> None:
+    root = Wrong("", "net/net.c", old, new, ()).copy_to(tmp_path)
+    library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120)
+    for odd in (0, 1):
+        assert isinstance(longer_checksum(library, odd), Shown) == (odd not in shows_in)
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("entry & LPM_SPLIT ? lpm->entries[group_of(entry) + address % LPM_GROUP] : entry;", "entry;"),
+    ("lpm->entries[group_of(entry) + address % LPM_GROUP] : entry;", "lpm->entries[group_of(entry)] : entry;"),
+    ("    *out_value = entry & LPM_VALUE_MAX;", "    *out_value = entry & (LPM_VALUE_MAX >> 1);"),
+    ("lpm->entries[address >> (32 - LPM_FIRST_BITS)];", "lpm->entries[address >> 6];"),
+])  # fmt: skip
+def test_wrong_search_is_refuted_at_every_capacity(tmp_path: Path, old: str, new: str) -> None:
+    root = Wrong("", "lpm/lpm.c", old, new, ()).copy_to(tmp_path)
+    library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120)
+    assert isinstance(search_verdict(library), Refuted)
