@@ -55,6 +55,7 @@ class Work:
     def begin(self, what: str, *, cpu_seconds: float | None = None, of: int = 0, unit: str = "paths") -> None:
         """Something else is being done from now on, with a budget of its own."""
         self._cpu_started = process_time()
+        self._look_at_memory = 0.0  # in a child process, time begins anew
         self.cpu_seconds = cpu_seconds
         self.go_on(what, of=of, unit=unit)
 

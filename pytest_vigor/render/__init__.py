@@ -8,7 +8,6 @@ from typing import Any
 
 from pytest_vigor.assumption import ASSUMPTIONS
 from pytest_vigor.counterexample import Counterexample
-from pytest_vigor.render.refutation import refutation
 from pytest_vigor.render.text import paragraph
 from pytest_vigor.verdict import Refuted, Unknown, Vacuous, Verdict
 
@@ -32,6 +31,8 @@ def failure(claim: str, verdict: Verdict, verbosity: int = 0) -> str:
         case Unknown(reason, remedy):
             lines = _unknown(reason, remedy)
         case Refuted(_, Counterexample() as example):
+            from pytest_vigor.render.refutation import refutation  # only what fails has to wait for it
+
             lines = refutation(example, verbosity)
         case _:
             lines = []
