@@ -34,6 +34,10 @@ ATTEMPTS = 4
 NATIVE_CPU_SECONDS = 2.0
 
 
+class Unwanted(Exception):
+    """There is another verdict, and nobody wants to know which."""
+
+
 @dataclass(slots=True)
 class Explored:
     """An NF ready to be judged, with what it took. ``given_up`` is why it is not."""
@@ -64,6 +68,7 @@ class Checker:
     cpu_seconds: float = 300.0
     work: Work = field(default_factory=Work)
     contract_modules: Sequence[Any] = ()
+    only_proofs: bool = False  #: whether no other verdict is wanted
     explored: dict[NetworkFunction, Explored] = field(default_factory=dict)
     _contracts: Contracts | None = None
     _binaries: dict[NetworkFunction, tuple[Binary, str]] = field(default_factory=dict)
@@ -123,18 +128,21 @@ class Checker:
         if kept is None:
             return None
         try:
-            behaviour = b.load(kept["behaviour"])
-            header = Header.from_json(kept["header"])
-            subject = Subject(behaviour, header, self.contracts, [], self._solver())
-            subject.prepare()
-            texts = kept["invariants"]
-            known = {each.text: each for guess in candidates(behaviour, header) for each in guess.variants()}
-            subject.invariants = [known[text] for text in texts]
+            subject = self._subject(kept["behaviour"], Header.from_json(kept["header"]), kept["invariants"])
             if not kept["discharged"]:
                 self.work.begin(f"obligations of {nf.name}", cpu_seconds=self.cpu_seconds)
                 subject.duties = obligations(subject)
         except (KeyError, TypeError, ValueError, IndexError, VigorError, Exhausted):
             return None  # damaged, or of another version: explored anew
+        return subject
+
+    def _subject(self, dumped: Any, header: Header, invariants: Sequence[str]) -> Subject:
+        """What is believed of an NF, from its Behaviour as it is kept; its obligations are not looked at."""
+        behaviour = b.load(dumped)
+        subject = Subject(behaviour, header, self.contracts, [], self._solver())
+        subject.prepare()
+        known = {each.text: each for guess in candidates(behaviour, header) for each in guess.variants()}
+        subject.invariants = [known[text] for text in invariants]
         return subject
 
     def _explore(self, nf: NetworkFunction, binary: Binary, key: str) -> tuple[Subject, Unknown | None]:
@@ -190,6 +198,10 @@ class Checker:
             return explored.given_up
         self.work.begin(f"judging {name} of {nf.name}", cpu_seconds=self.cpu_seconds)
         verdict = judge(explored.subject, function, claim, looked)
+        if self.only_proofs and not isinstance(verdict, Proved):
+            raise Unwanted
+        if isinstance(verdict, Refuted):
+            explored, verdict = self._as_if_alone(explored, function, verdict, name)
         self.work.end()
         if isinstance(verdict, Unknown):
             return self._located(explored, verdict)
@@ -207,6 +219,25 @@ class Checker:
             f"it is refuted only by what uninitialised memory would have to hold: {unset.detail}",
             "see what properties/test_every_nf.py says of this NF", unset.where,
         ))  # fmt: skip
+
+    def _as_if_alone(
+        self, explored: Explored, function: Callable[[Step], Any], verdict: Refuted, name: str
+    ) -> tuple[Explored, Refuted]:
+        """The refutation that is found where nothing was asked before: which one a solver finds depends on its past,
+        and people are to see the same each time."""
+        believed = explored.subject
+        texts, kept = [each.text for each in believed.invariants], b.dump(believed.behaviour)
+        t.keep_apart((explored.nf, name))
+        alone = self._subject(kept, believed.header, texts)
+        try:
+            alone.duties = obligations(alone) if believed.duties else []
+        except Exhausted:
+            return explored, verdict
+        again = replace(explored, subject=alone)
+        for duty in alone.duties:
+            self._look_for_hang(again, duty)
+        found = judge(alone, function, verdict.claim)
+        return (again, found) if isinstance(found, Refuted) else (explored, verdict)
 
     def _located(self, explored: Explored, verdict: Unknown) -> Unknown:
         """The verdict, with the C source line that it is about."""

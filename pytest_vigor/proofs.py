@@ -120,7 +120,8 @@ class Proofs:
                 self._places[other.nodeid] = len(jobs)
                 jobs.append(lambda o=other, a=arguments, k=key: self._judged(o, nf, a, k))  # type: ignore[misc]
         if jobs and self.checker.explore(nf).given_up is None:
-            tell, self.checker.work.tell = self.checker.work.tell, None  # only this process says how far it is
+            work = self.checker.work
+            tell, work.tell, self.checker.only_proofs = work.tell, None, True  # for the others
             self._ahead = Ahead(jobs, self.workers)
-            self.checker.work.tell = tell
+            work.tell, self.checker.only_proofs = tell, False
 
