@@ -16,10 +16,11 @@ from pytest_vigor.free_fields import free_fields
 from pytest_vigor.fuzz.configurations import find
 from pytest_vigor.fuzz.examples import Failing, Ground, Tally, try_out
 from pytest_vigor.fuzz.play import Player
-from pytest_vigor.fuzz.words import words
+from pytest_vigor.fuzz.words import operands, words
 from pytest_vigor.headers import Header, read_header
 from pytest_vigor.network_function import NetworkFunction
 from pytest_vigor.plain import broken_kinds, plain_step
+from pytest_vigor.property.asserts import FAILURES
 from pytest_vigor.property.steps import Beyond, Discarded, Step
 from pytest_vigor.replay import MEMORY_BYTES, image_of, replay, situation
 from pytest_vigor.trace import (
@@ -53,7 +54,9 @@ class Tried:
         """With configurations that it accepts, which takes a second: a replay brings its own."""
         if self._ground is None:
             found = find(self.player, self.header)
-            self._ground = Ground(self.player, self.header, found, tuple(self.header.constants.values()))
+            code = b"".join(each.data for each in self.binary.segments if each.executable)
+            numbers = (*self.header.constants.values(), *operands(code))
+            self._ground = Ground(self.player, self.header, found, numbers)
         return self._ground
 
 
@@ -221,7 +224,7 @@ def counterexample(
         confirmed=bool(message) and run.ending not in (REFUSED, MISMATCH, BROKEN),
         entry=result.entry,
         obligation=Obligation(kind, _owed(kind, result, given.device_count), fault) if kind else None,
-        location=evidence.failed_assert(error) if isinstance(error, AssertionError) else None,
+        location=evidence.failed_assert(error),
         fault=fault,
         signatures=evidence.signatures(contracts, run),
         number=number,
@@ -246,6 +249,8 @@ def fails(
         return _obligation(run.last, given.device_count)
     except AssertionError as error:
         return str(error) or "assertion failed", error, asked[-1] if asked else ""
+    except FAILURES as error:
+        return f"{type(error).__name__}: {error}", error, ""
     return "", None, ""
 
 

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
+from hypothesis.errors import Flaky
 
 from pytest_vigor.fuzz.configurations import Configurations
 from pytest_vigor.fuzz.plans import CALLED, STEPS_MAX, Plan, frame_of, plans, step_of as planned
@@ -16,7 +17,7 @@ from pytest_vigor.fuzz.scene import MANNERS, TIME_MAX, Manner, Scene, kind_of
 from pytest_vigor.headers import Header
 from pytest_vigor.native.client import Choices
 from pytest_vigor.plain import broken_kinds, step_of
-from pytest_vigor.property.asserts import watch_asserts
+from pytest_vigor.property.asserts import FAILURES, watch_asserts
 from pytest_vigor.property.packets import Packet
 from pytest_vigor.property.steps import Beyond, Discarded, Step
 from pytest_vigor.replay import difference
@@ -99,6 +100,10 @@ def try_out(
         test()
     except (_Failed, _Enough):
         pass
+    except Flaky:
+        # So Hypothesis calls it, too, if it wanted to go on with an example that we began to be told enough in.
+        if not trying.is_over():
+            raise
     except _Unfit as unfit:
         trying.tally.unfit = str(unfit)
     return trying.tally
@@ -149,7 +154,7 @@ class _Trying:
         numbers = data.draw(self.numbers)
         manner, *parts = data.draw(self.parts)
         planned_steps = [each for part in parts for each in part]
-        if self._is_over():
+        if self.is_over():
             raise _Enough
         reached, is_shrinking = False, self.found
         try:
@@ -165,7 +170,8 @@ class _Trying:
                 self.tally.examples += 1
                 self.tally.reached += reached
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Whether nothing more is to be tried."""
         if self.found:
             return self.shrunk > SHRINKING_STEPS
         if self.tally.examples >= self.wanted and self.tally.reached >= self.wanted:
@@ -224,7 +230,7 @@ class _Trying:
                 self.function(asking.step(given_, result))
             except Discarded:
                 return noted.reached
-            except (AssertionError, Beyond) as error:
+            except (*FAILURES, Beyond) as error:
                 self._keep(Failing(asking.situation(), max(0, len(play.steps) - 1), asking.others, error))
                 raise _Failed from None
         return noted.reached
