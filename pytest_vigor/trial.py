@@ -91,16 +91,16 @@ class Trials:
 
     def verdict(
         self, nf: NetworkFunction, function: Callable[[Step], Any], origin: Callable[..., Any], claim: str,
-        identity: str, seconds: float | None = None,
+        identity: str, examples: int | None = None,
     ) -> tuple[Fuzzed | Refuted | Unknown, Tally]:  # fmt: skip
         """What trying a property came to, and what was tried. ``origin`` is the function that the user wrote,
-        ``identity`` its name in Hypothesis's database."""
+        ``identity`` its name in Hypothesis's database. With a number of ``examples``, always the same are tried."""
         tried = self.ready(nf)
         ground = tried.ground
         if not ground.configurations.accepted:
             return Fuzzed(0, 0), Tally()
         ground = Ground(ground.player, ground.header, ground.configurations, words([origin], ground.words))
-        tally = try_out(ground, function, identity, self.seed, seconds)
+        tally = try_out(ground, function, identity, self.seed, examples)
         if tally.unfit:
             return Unknown(tally.unfit, "report this: a contract, or libVig, is wrong"), tally
         if tally.failing is None:
@@ -127,11 +127,11 @@ class Trials:
 
     def reached(
         self, nf: NetworkFunction, function: Callable[[Step], Any], origin: Callable[..., Any], claim: str,
-        identity: str, verdict: Refuted, seconds: float,
+        identity: str, verdict: Refuted, examples: int,
     ) -> Refuted:  # fmt: skip
         """The refutation from a state that only fits the invariants, by packets that lead from the start to one like
-        it, if such are found in some seconds."""
-        found, _ = self.verdict(nf, function, origin, claim, identity, seconds)
+        it, if such are found among some examples."""
+        found, _ = self.verdict(nf, function, origin, claim, identity, examples)
         example = verdict.counterexample
         if isinstance(found, Refuted) and found.counterexample.confirmed:
             # The way through the C code is the path's that was found symbolically.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
@@ -29,6 +28,7 @@ MORE = 5
 #: Steps that may go into making a failing run smaller, counted and not timed: a busy machine shows the same. One
 #: in which the NF hangs takes as long as many others, and so does a new start.
 SHRINKING_STEPS, HUNG_STEPS, START_STEPS = 2_000, 100, 4
+SHRINKING_SHARE = 20  #: as many for each example that is wanted, if these are few
 LARGE = (1 << 32) - 1
 
 
@@ -73,18 +73,20 @@ class Ground:
 
 
 def try_out(
-    ground: Ground, function: Callable[[Step], Any], identity: str, seed_: int | None, seconds: float | None = None
+    ground: Ground, function: Callable[[Step], Any], identity: str, seed_: int | None, examples: int | None = None
 ) -> Tally:
     """Has Hypothesis look for a run on which a property fails, with the settings of the profile that is in force.
 
     ``identity`` is under which its database keeps what it found. With a seed, properties get to see the same runs as
-    far as they do not differ in what they ask for. After ``seconds``, nothing more is tried.
+    far as they do not differ in what they ask for. With a number of ``examples``, always the same are tried, and no
+    others.
     """
-    wanted = settings().max_examples
-    trying = _Trying(ground, function, seconds, wanted)
+    wanted = examples or settings().max_examples
+    trying = _Trying(ground, function, wanted)
+    base = settings() if examples is None else settings(database=None)
 
     @settings(
-        settings(), max_examples=MORE * wanted, deadline=None, report_multiple_bugs=False, print_blob=False,
+        base, max_examples=examples or MORE * wanted, deadline=None, report_multiple_bugs=False, print_blob=False,
         suppress_health_check=list(HealthCheck),
         phases=[phase for phase in settings().phases if phase is not Phase.explain],
     )  # fmt: skip
@@ -92,6 +94,8 @@ def try_out(
     def test(data: Any) -> None:
         trying.example(data)
 
+    if examples is not None:
+        seed_ = 0
     if seed_ is not None:
         test = seed(seed_)(test)
     # As Hypothesis's own plugin tells the cases of a parametrized test apart.
@@ -117,10 +121,8 @@ class _Unfit(Exception):
 class _Trying:
     ground: Ground
     function: Callable[[Step], Any]
-    seconds: float | None
     wanted: int  #: examples
     tally: Tally = field(default_factory=Tally)
-    started: float = field(default_factory=monotonic)
     found: bool = False
     shrunk: int = 0  #: steps that went into that
     size: tuple[int, ...] = ()  #: of the smallest failing run
@@ -173,10 +175,8 @@ class _Trying:
     def is_over(self) -> bool:
         """Whether nothing more is to be tried."""
         if self.found:
-            return self.shrunk > SHRINKING_STEPS
-        if self.tally.examples >= self.wanted and self.tally.reached >= self.wanted:
-            return True
-        return self.seconds is not None and monotonic() - self.started > self.seconds
+            return self.shrunk > min(SHRINKING_STEPS, SHRINKING_SHARE * self.wanted)
+        return self.tally.examples >= self.wanted and self.tally.reached >= self.wanted
 
     def _keep(self, failing: Failing) -> None:
         """Keeps the smallest failing run: fewest steps, shortest packets, plainest numbers."""

@@ -20,7 +20,7 @@ USUAL = {
     "ipv4": (0xC0000201, 0xC6336401, 0xCB007101, 0xC0000202, 0, 0xFFFFFFFF),
     "port": (1024, 80, 53, 2048, 0, 0xFFFF),
     # -1 is all ones, in whatever width; 32, 24 and so on are the lengths of prefixes.
-    "number": (0, 1, -1, 32, 0, 1, 2, 24, 32, -1, 3, 8, 16, 31),
+    "number": (0, 1, 32, -1, 0, 32, 1, 24, 2, 32, 0, 3, 8, 16),
 }
 BITS = {"mac": 48, "ipv4": 32, "port": 16, "number": 64}
 #: The least that is worth taking for an address or port, rather than for a small number.
