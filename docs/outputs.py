@@ -63,8 +63,7 @@ def output(name: str) -> str:
     """What pytest prints about the one failing test of a scenario."""
     with tempfile.TemporaryDirectory() as temporary:
         test = SCENARIOS[name](Path(temporary))
-        command = [sys.executable, "-m", "pytest", "--vigor", "-q", "-k", test, "-p", "no:cacheprovider",
-                   "--vigor-reach-seconds", "0"]  # what is found in a time differs from run to run  # fmt: skip
+        command = [sys.executable, "-m", "pytest", "--vigor", "-q", "-k", test, "-p", "no:cacheprovider"]
         printed = subprocess.run(command, cwd=temporary, capture_output=True, text=True)
         found = re.search(rf"^_+ {test} _+\n(.*?)^(?:-+ vigor -+|=+ short)", printed.stdout, re.DOTALL | re.MULTILINE)
         assert printed.returncode == 1 and found, printed.stdout + printed.stderr

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_vigor import behaviour as b, build, term as t
 from pytest_vigor.binary import Binary, load
 from pytest_vigor.contract import Contracts, Scalar, collect, module_at
-from pytest_vigor.counterexample import Counterexample
+from pytest_vigor.counterexample import Counterexample, Reach
 from pytest_vigor.errors import VigorError
 from pytest_vigor.free_fields import free_in
 from pytest_vigor.headers import Header, header_digest, read_header
@@ -23,10 +23,13 @@ from pytest_vigor.minimise import concretise, same_choices
 from pytest_vigor.network_function import NetworkFunction
 from pytest_vigor.plain import broken, plain_step
 from pytest_vigor.property.steps import Beyond, Discarded, Step
+from pytest_vigor.reach import led
+from pytest_vigor.render.states import is_initial
 from pytest_vigor.replay import image_of, replay, situation
 from pytest_vigor.smt import Solver, Statistics, bound_memory, interruptible
 from pytest_vigor.store import Store
-from pytest_vigor.trace import BROKEN, HUNG, MISMATCH, REFUSED, Call, Run, Situation, Step as Given
+from pytest_vigor.symbols import struct_bits
+from pytest_vigor.trace import BROKEN, HUNG, MISMATCH, PROCESS, REFUSED, Call, Run, Situation, Step as Given
 from pytest_vigor.verdict import Proved, Refuted, Unknown, Verdict
 from pytest_vigor.work import Exhausted, Work
 
@@ -189,10 +192,11 @@ class Checker:
 
     def verdict(
         self, nf: NetworkFunction, function: Callable[[Step], Any], claim: str, name: str = "a property",
-        looked: set[int] | None = None,
+        looked: set[int] | None = None, reach: bool = False,
     ) -> Verdict:  # fmt: skip
         """The verdict on a property; a refutation comes with a :class:`Counterexample`. ``looked`` gets the places of
-        those paths of nf_process that the property's assumptions do not leave out."""
+        those paths of nf_process that the property's assumptions do not leave out. With ``reach``, steps from the
+        start that lead to a refutation are looked for."""
         explored = self.explore(nf)
         if explored.given_up is not None:
             return explored.given_up
@@ -210,6 +214,8 @@ class Checker:
         shown = self._confirm(explored, verdict.counterexample, function)
         if not isinstance(shown, Counterexample):
             return shown
+        if reach and shown.confirmed and shown.run.steps and not is_initial(shown):
+            shown = self._led(explored, verdict.counterexample, function) or shown
         if shown.confirmed and verdict.counterexample.broken is None:
             shown = replace(shown, any_fields=self._free_fields(explored, verdict.counterexample, function, shown))
         unset = next((duty for duty in explored.subject.duties if duty.kind == "initialised"), None)
@@ -289,6 +295,40 @@ class Checker:
             )
         return shown
 
+    def _led(
+        self, explored: Explored, model: Model, function: Callable[[Step], Any]
+    ) -> Counterexample | None:
+        """The refutation with all steps from the start, if some are found with which the binary shows it."""
+        subject = explored.subject
+        arguments = {each.name: each.argument for each in subject.header.entries}
+        for each in led(subject, model):
+            found = concretise(subject, each)
+            if found is None:
+                continue
+            steps = []
+            for number, (device, packet, now) in enumerate(found.steps):
+                entry = each.entries[number] if number < len(each.entries) else PROCESS
+                if entry == PROCESS:
+                    steps.append(Given(device=device, packet=packet, now=now))
+                    continue
+                declared, content = arguments[entry], None
+                if declared is not None:
+                    bits = int(found.answer.value(struct_bits(declared, f"{each.steps[number].tag}argument")))
+                    content = bits.to_bytes(declared.size_bytes, "little")
+                steps.append(Given(entry, argument=content))
+            given = situation(
+                explored.binary, subject.header, build.build_libvig(), self._contract_files, found.config,
+                found.device_count, steps,
+            )  # fmt: skip
+            run, number = replay(given, NATIVE_CPU_SECONDS), len(each.entries)
+            if number >= len(run.steps):
+                continue
+            message, error = self._fails(explored, each, function, given, run, number)
+            if message:
+                shown = self._shown(explored, model, given, run, message, error)
+                return replace(shown, number=number, reach=Reach.FOUND)
+        return None
+
     def _returned(self, call: Call) -> dict[str, int]:
         """The numbers that a native call returned: what its contract may have left it to choose."""
         contract = self.contracts.get(call.function)
@@ -297,16 +337,17 @@ class Checker:
         return {**call.outs, "result": call.result}
 
     def _fails(
-        self, explored: Explored, model: Model, function: Callable[[Step], Any], given: Situation, run: Run
-    ) -> tuple[str, BaseException | None]:
-        """How the native run breaks the claim; empty if it does not."""
+        self, explored: Explored, model: Model, function: Callable[[Step], Any], given: Situation, run: Run,
+        number: int = 0,
+    ) -> tuple[str, BaseException | None]:  # fmt: skip
+        """How the native run breaks the claim at the step with that number; empty if it does not."""
         if model.broken is not None:
             results = run.steps or (run.init,)
             return next((how for each in results if (how := broken(each, run, given.device_count))), ""), None
         if not run.steps:
             return "", None
         try:
-            function(plain_step(explored.subject.header, given, run))
+            function(plain_step(explored.subject.header, given, run, number))
         except FAILURES as error:
             if isinstance(error, AssertionError):
                 return str(error) or "assertion failed", error
@@ -321,9 +362,9 @@ class Checker:
         """What of the packet does not matter to the claim."""
 
         def fails(given: Situation, run: Run) -> bool:
-            return bool(self._fails(explored, model, function, given, run)[0])
+            return bool(self._fails(explored, model, function, given, run, shown.number)[0])
 
-        return free_in(shown.situation, image_of(explored.binary), NATIVE_CPU_SECONDS, fails)
+        return free_in(shown.situation, image_of(explored.binary), NATIVE_CPU_SECONDS, fails, shown.number)
 
     def _shown(
         self, explored: Explored, model: Model, given: Situation, run: Run, message: str, error: BaseException | None

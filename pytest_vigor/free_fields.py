@@ -36,24 +36,25 @@ def altered(packet: bytes, fields: Sequence[Located], turn: int) -> bytes:
 
 
 def free_in(
-    given: Situation, image: Image, cpu_seconds: float, fails: Callable[[Situation, Run], bool]
+    given: Situation, image: Image, cpu_seconds: float, fails: Callable[[Situation, Run], bool], number: int = 0
 ) -> tuple[str, ...]:
-    """The fields of the one packet of a situation with which it fails whatever they are. Each is tried in a fork of a
-    native process that has the situation's state. Of what takes several packets to show, none are known."""
-    if len(given.steps) != 1 or given.steps[0].entry != PROCESS:
+    """The fields of the packet of the step with that number, with which a situation fails whatever they are. Each is
+    tried in a fork of a native process that has the state before. Of what shows only in later steps, none are known."""
+    if len(given.steps) != number + 1 or given.steps[number].entry != PROCESS:
         return ()
+    lead, last = given.steps[:number], given.steps[number]
     native = Native(MEMORY_BYTES)
     try:
-        before = replace(given, steps=())
+        before = replace(given, steps=lead)
         session = Session.begin(native, before, image, Choices(FILLERS[0], watch_up_to=WATCH_UP_TO), cpu_seconds)
 
         def fails_with(packet: bytes) -> bool:
-            other = replace(given, steps=(replace(given.steps[0], packet=packet),))
+            other = replace(given, steps=(*lead, replace(last, packet=packet)))
             if not session.open:
                 return False
-            run = Run(session.init, session.aside(other.steps))
+            run = Run(session.init, (*session.taken[1:], *session.aside(other.steps[number:])))
             return run.ending == RETURNED and fails(other, run)
 
-        return free_fields(given.steps[0].packet, fails_with) if fails_with(given.steps[0].packet) else ()
+        return free_fields(last.packet, fails_with) if fails_with(last.packet) else ()
     finally:
         native.stop()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from pytest_vigor.errors import LayoutError
@@ -97,18 +98,23 @@ class Scalar:
     type: Integer | Bytes
 
 
-def scalars(of: Type, path: str = "", offset: int = 0) -> Iterator[Scalar]:
+@lru_cache(maxsize=256)  # each step of a run asks for those of the same few types
+def scalars(of: Type) -> tuple[Scalar, ...]:
     """All numbers in a type, in memory order: `address.bytes`, `ports[2]`. Pointers are not numbers."""
+    return tuple(_scalars(of, "", 0))
+
+
+def _scalars(of: Type, path: str, offset: int) -> Iterator[Scalar]:
     match of:
         case Integer() | Bytes():
             yield Scalar(path, offset, of)
         case Array(element, count):
             for index in range(count):
-                yield from scalars(element, f"{path}[{index}]", offset + index * element.size_bytes)
+                yield from _scalars(element, f"{path}[{index}]", offset + index * element.size_bytes)
         case Struct():
             for field in of.fields:
                 inner = f"{path}.{field.name}" if path else field.name
-                yield from scalars(field.type, inner, offset + field.offset)
+                yield from _scalars(field.type, inner, offset + field.offset)
 
 
 def padding(of: Type) -> tuple[tuple[int, int], ...]:

@@ -38,6 +38,7 @@ class Concrete:
     steps: tuple[tuple[int, bytes, int], ...]  #: device, packet and time of each step
     argument: bytes | None
     complete: bool  #: whether the state is known entry by entry
+    answer: Sat  #: what all of this was read from
 
 
 class _Shrinking:
@@ -172,7 +173,7 @@ def concretise(subject: Subject, model: Model, pinned: list[Bool] | None = None)
         } if old else None,
         {each.name: int(answer.value(t.var(f"state.{each.name}", each.bits))) for each in behaviour.scalars}
         if model.entry != "nf_init" else {},
-        steps, argument, complete,
+        steps, argument, complete, answer,
     )  # fmt: skip
 
 
@@ -191,9 +192,9 @@ def _leaves(model: Model) -> dict[int, Term]:
 def _plain_leaves(model: Model) -> Iterator[Term]:
     """The bytes of packets that matter, then other inputs: all that one would like to be zero."""
     for leaf in _leaves(model).values():
-        if leaf.width and ((leaf.op == "app" and str(leaf.data[0]).endswith(b.PACKET)) or (
-            leaf.op == "var" and (str(leaf.data).startswith(("config.", "argument.")) or REST in str(leaf.data))
-        )):  # fmt: skip
+        named = str(leaf.data) if leaf.op == "var" else ""
+        if leaf.width and ((leaf.op == "app" and str(leaf.data[0]).endswith(b.PACKET)) or named.startswith("config.")
+                           or "argument." in named or REST in named):  # fmt: skip
             yield leaf
 
 

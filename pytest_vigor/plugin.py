@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_vigor.property.steps import Step
 
 MEMORY_MIB = 8192
+REACH_EXAMPLES = 50
 _READINGS = "pytest_vigor.readings"  #: imported when the first property runs
 
 
@@ -34,8 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write what was found out as a page, DIR/index.html, and as DIR/report.json",
     )  # fmt: skip
     group.addoption(
-        "--vigor-reach-seconds", type=float, default=0.0, metavar="SECONDS",
-        help="time for finding packets that lead to what refutes a property; 0: do not look (default: 0)",
+        "--vigor-reach", type=int, default=REACH_EXAMPLES, metavar="EXAMPLES",
+        help="runs to try for packets that lead to what refutes a property, if the solver finds none; 0: do not look "
+        f"(default: {REACH_EXAMPLES})",
     )  # fmt: skip
     group.addoption(
         "--vigor-replay", type=Path, metavar="FILE",

@@ -147,7 +147,8 @@ def _prove(
     explored = checker.explore(nf)
     started = monotonic()
     looked_at: set[int] = set()
-    verdict = checker.verdict(nf, function, claim, item.name, looked_at)
+    reach = bool(item.config.getoption("vigor_reach"))
+    verdict = checker.verdict(nf, function, claim, item.name, looked_at, reach)
     if isinstance(verdict, Refuted):
         verdict = _reached(item, nf, function, claim, verdict)
     subject = explored.subject
@@ -174,13 +175,15 @@ def _reached(
     item: pytest.Function, nf: NetworkFunction, function: Callable[[Step], object], claim: str, verdict: Refuted
 ) -> Refuted:
     """The refutation, by packets that lead there from the start if such are found."""
+    from pytest_vigor.counterexample import Reach
     from pytest_vigor.render.states import is_initial
 
-    seconds: float = item.config.getoption("vigor_reach_seconds")
+    examples: int = item.config.getoption("vigor_reach")
     example = verdict.counterexample
-    if not seconds or not example.confirmed or not example.run.steps or is_initial(example):
+    found = example.reach is Reach.FOUND or is_initial(example)
+    if not examples or not example.confirmed or not example.run.steps or found:
         return verdict
-    return _trials(item.config).reached(nf, function, item.obj, claim, item.nodeid, verdict, seconds)
+    return _trials(item.config).reached(nf, function, item.obj, claim, item.nodeid, verdict, examples)
 
 
 def _fuzz(

@@ -16,10 +16,11 @@ from pytest_vigor.free_fields import free_fields
 from pytest_vigor.fuzz.configurations import find
 from pytest_vigor.fuzz.examples import Failing, Ground, Tally, try_out
 from pytest_vigor.fuzz.play import Player
-from pytest_vigor.fuzz.words import words
+from pytest_vigor.fuzz.words import operands, words
 from pytest_vigor.headers import Header, read_header
 from pytest_vigor.network_function import NetworkFunction
 from pytest_vigor.plain import broken_kinds, plain_step
+from pytest_vigor.property.asserts import FAILURES
 from pytest_vigor.property.steps import Beyond, Discarded, Step
 from pytest_vigor.replay import MEMORY_BYTES, image_of, replay, situation
 from pytest_vigor.trace import (
@@ -53,7 +54,9 @@ class Tried:
         """With configurations that it accepts, which takes a second: a replay brings its own."""
         if self._ground is None:
             found = find(self.player, self.header)
-            self._ground = Ground(self.player, self.header, found, tuple(self.header.constants.values()))
+            code = b"".join(each.data for each in self.binary.segments if each.executable)
+            numbers = (*self.header.constants.values(), *operands(code))
+            self._ground = Ground(self.player, self.header, found, numbers)
         return self._ground
 
 
@@ -88,16 +91,16 @@ class Trials:
 
     def verdict(
         self, nf: NetworkFunction, function: Callable[[Step], Any], origin: Callable[..., Any], claim: str,
-        identity: str, seconds: float | None = None,
+        identity: str, examples: int | None = None,
     ) -> tuple[Fuzzed | Refuted | Unknown, Tally]:  # fmt: skip
         """What trying a property came to, and what was tried. ``origin`` is the function that the user wrote,
-        ``identity`` its name in Hypothesis's database."""
+        ``identity`` its name in Hypothesis's database. With a number of ``examples``, always the same are tried."""
         tried = self.ready(nf)
         ground = tried.ground
         if not ground.configurations.accepted:
             return Fuzzed(0, 0), Tally()
         ground = Ground(ground.player, ground.header, ground.configurations, words([origin], ground.words))
-        tally = try_out(ground, function, identity, self.seed, seconds)
+        tally = try_out(ground, function, identity, self.seed, examples)
         if tally.unfit:
             return Unknown(tally.unfit, "report this: a contract, or libVig, is wrong"), tally
         if tally.failing is None:
@@ -124,11 +127,11 @@ class Trials:
 
     def reached(
         self, nf: NetworkFunction, function: Callable[[Step], Any], origin: Callable[..., Any], claim: str,
-        identity: str, verdict: Refuted, seconds: float,
+        identity: str, verdict: Refuted, examples: int,
     ) -> Refuted:  # fmt: skip
         """The refutation from a state that only fits the invariants, by packets that lead from the start to one like
-        it, if such are found in some seconds."""
-        found, _ = self.verdict(nf, function, origin, claim, identity, seconds)
+        it, if such are found among some examples."""
+        found, _ = self.verdict(nf, function, origin, claim, identity, examples)
         example = verdict.counterexample
         if isinstance(found, Refuted) and found.counterexample.confirmed:
             # The way through the C code is the path's that was found symbolically.
@@ -221,7 +224,7 @@ def counterexample(
         confirmed=bool(message) and run.ending not in (REFUSED, MISMATCH, BROKEN),
         entry=result.entry,
         obligation=Obligation(kind, _owed(kind, result, given.device_count), fault) if kind else None,
-        location=evidence.failed_assert(error) if isinstance(error, AssertionError) else None,
+        location=evidence.failed_assert(error),
         fault=fault,
         signatures=evidence.signatures(contracts, run),
         number=number,
@@ -246,6 +249,8 @@ def fails(
         return _obligation(run.last, given.device_count)
     except AssertionError as error:
         return str(error) or "assertion failed", error, asked[-1] if asked else ""
+    except FAILURES as error:
+        return f"{type(error).__name__}: {error}", error, ""
     return "", None, ""
 
 

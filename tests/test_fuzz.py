@@ -127,10 +127,10 @@ def test_a_symbolic_refutation_comes_with_packets_that_lead_to_it(project: Proje
             assume(step.device == step.config.wan_device)
             assert step.dropped
     """)
-    shown = project.prove("--vigor-reach-seconds", "60").said("test_outside_is_never_let_in")
+    shown = project.prove().said("test_outside_is_never_let_in")
     assert "Steps that lead to the state before 1. now" in shown and "C lines on the way" in shown
     assert "The state before is one that these steps lead to." in shown
-    shown = project.prove("--vigor-reach-seconds", "0").said("test_outside_is_never_let_in")
+    shown = project.prove("--vigor-reach", "0").said("test_outside_is_never_let_in")
     assert "whether packets lead to it is not known" in shown
 
 
@@ -156,7 +156,7 @@ def test_a_state_that_no_packets_lead_to_is_said_not_to_be_reached(project: Proj
         }
     """)
     project.properties("def test_never_drops(step):\n    assert not step.dropped\n")
-    ran = project.prove("--vigor-reach-seconds", "2")
+    ran = project.prove()
     assert ran.verdict("test_never_drops") == "Refuted"
     assert "no packets were found within the budget that lead to it" in ran.said("test_never_drops")
 

@@ -22,6 +22,7 @@ FLOORS = """
 6  free_fields
 6  store render evidence
 5  minimise
+5  reach
 5  judge capture
 4  refine
 4  fuzz

@@ -97,7 +97,7 @@ def outcomes(root: Path, environment: dict[str, str], only: str = "") -> dict[st
     """Proves the properties of a project, or only one of them, in a process of its own."""
     report = root / "report.xml"
     without = [f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "hypothesispytest")]
-    command = [sys.executable, "-m", "pytest", "--vigor", "--vigor-reach-seconds", "0", *without, "-o",
+    command = [sys.executable, "-m", "pytest", "--vigor", "--vigor-reach", "0", *without, "-o",
                "junit_logging=no", f"--junitxml={report}", "properties", "-k", only]  # fmt: skip
     ran = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=SECONDS)
     assert ran.returncode in (0, 1) and report.is_file(), ran.stdout + ran.stderr

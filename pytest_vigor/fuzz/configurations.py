@@ -48,13 +48,15 @@ class Configurations:
 
 
 def _pick(good: Sequence[int], every: Sequence[int], number: int) -> int:
-    """Mostly one of the few plainest or the largest, sometimes any that was accepted, rarely one that was not."""
+    """Mostly one of the few plainest, a middling one or the largest, sometimes any that was accepted, rarely one that
+    was not."""
     share, rest = number % 16, number // 16
     if share == 15:
         return every[rest % len(every)]
     pool = good or every
     if share < 11 and len(pool) > _FEW:
-        pool = (*pool[: _FEW - 1], max(pool))  # limits are where mistakes are
+        # Limits are where mistakes are, but some things only happen well between them.
+        pool = (*pool[: _FEW - 2], sorted(pool)[len(pool) // 2], max(pool))
     return pool[rest % len(pool)]
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
+from hypothesis.errors import Flaky
 
 from pytest_vigor.fuzz.configurations import Configurations
 from pytest_vigor.fuzz.plans import CALLED, STEPS_MAX, Plan, frame_of, plans, step_of as planned
@@ -16,7 +16,7 @@ from pytest_vigor.fuzz.scene import MANNERS, TIME_MAX, Manner, Scene, kind_of
 from pytest_vigor.headers import Header
 from pytest_vigor.native.client import Choices
 from pytest_vigor.plain import broken_kinds, step_of
-from pytest_vigor.property.asserts import watch_asserts
+from pytest_vigor.property.asserts import FAILURES, watch_asserts
 from pytest_vigor.property.packets import Packet
 from pytest_vigor.property.steps import Beyond, Discarded, Step
 from pytest_vigor.replay import difference
@@ -28,6 +28,7 @@ MORE = 5
 #: Steps that may go into making a failing run smaller, counted and not timed: a busy machine shows the same. One
 #: in which the NF hangs takes as long as many others, and so does a new start.
 SHRINKING_STEPS, HUNG_STEPS, START_STEPS = 2_000, 100, 4
+SHRINKING_SHARE = 20  #: as many for each example that is wanted, if these are few
 LARGE = (1 << 32) - 1
 
 
@@ -72,18 +73,20 @@ class Ground:
 
 
 def try_out(
-    ground: Ground, function: Callable[[Step], Any], identity: str, seed_: int | None, seconds: float | None = None
+    ground: Ground, function: Callable[[Step], Any], identity: str, seed_: int | None, examples: int | None = None
 ) -> Tally:
     """Has Hypothesis look for a run on which a property fails, with the settings of the profile that is in force.
 
     ``identity`` is under which its database keeps what it found. With a seed, properties get to see the same runs as
-    far as they do not differ in what they ask for. After ``seconds``, nothing more is tried.
+    far as they do not differ in what they ask for. With a number of ``examples``, always the same are tried, and no
+    others.
     """
-    wanted = settings().max_examples
-    trying = _Trying(ground, function, seconds, wanted)
+    wanted = examples or settings().max_examples
+    trying = _Trying(ground, function, wanted)
+    base = settings() if examples is None else settings(database=None)
 
     @settings(
-        settings(), max_examples=MORE * wanted, deadline=None, report_multiple_bugs=False, print_blob=False,
+        base, max_examples=examples or MORE * wanted, deadline=None, report_multiple_bugs=False, print_blob=False,
         suppress_health_check=list(HealthCheck),
         phases=[phase for phase in settings().phases if phase is not Phase.explain],
     )  # fmt: skip
@@ -91,6 +94,8 @@ def try_out(
     def test(data: Any) -> None:
         trying.example(data)
 
+    if examples is not None:
+        seed_ = 0
     if seed_ is not None:
         test = seed(seed_)(test)
     # As Hypothesis's own plugin tells the cases of a parametrized test apart.
@@ -99,6 +104,10 @@ def try_out(
         test()
     except (_Failed, _Enough):
         pass
+    except Flaky:
+        # So Hypothesis calls it, too, if it wanted to go on with an example that we began to be told enough in.
+        if not trying.is_over():
+            raise
     except _Unfit as unfit:
         trying.tally.unfit = str(unfit)
     return trying.tally
@@ -112,10 +121,8 @@ class _Unfit(Exception):
 class _Trying:
     ground: Ground
     function: Callable[[Step], Any]
-    seconds: float | None
     wanted: int  #: examples
     tally: Tally = field(default_factory=Tally)
-    started: float = field(default_factory=monotonic)
     found: bool = False
     shrunk: int = 0  #: steps that went into that
     size: tuple[int, ...] = ()  #: of the smallest failing run
@@ -149,7 +156,7 @@ class _Trying:
         numbers = data.draw(self.numbers)
         manner, *parts = data.draw(self.parts)
         planned_steps = [each for part in parts for each in part]
-        if self._is_over():
+        if self.is_over():
             raise _Enough
         reached, is_shrinking = False, self.found
         try:
@@ -165,12 +172,11 @@ class _Trying:
                 self.tally.examples += 1
                 self.tally.reached += reached
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Whether nothing more is to be tried."""
         if self.found:
-            return self.shrunk > SHRINKING_STEPS
-        if self.tally.examples >= self.wanted and self.tally.reached >= self.wanted:
-            return True
-        return self.seconds is not None and monotonic() - self.started > self.seconds
+            return self.shrunk > min(SHRINKING_STEPS, SHRINKING_SHARE * self.wanted)
+        return self.tally.examples >= self.wanted and self.tally.reached >= self.wanted
 
     def _keep(self, failing: Failing) -> None:
         """Keeps the smallest failing run: fewest steps, shortest packets, plainest numbers."""
@@ -224,7 +230,7 @@ class _Trying:
                 self.function(asking.step(given_, result))
             except Discarded:
                 return noted.reached
-            except (AssertionError, Beyond) as error:
+            except (*FAILURES, Beyond) as error:
                 self._keep(Failing(asking.situation(), max(0, len(play.steps) - 1), asking.others, error))
                 raise _Failed from None
         return noted.reached

@@ -15,7 +15,6 @@ from pytest_vigor.packet import (
     UDP_BYTES,
 )
 
-LENGTH_MAX = 1518  #: assumption FRAME_FITS
 PAYLOAD_BYTES = 8
 TRANSPORTS = {PROTOCOL_TCP: ("tcp", TCP_BYTES), PROTOCOL_UDP: ("udp", UDP_BYTES)}
 
@@ -34,11 +33,11 @@ def starts(frame: bytes) -> dict[str, int]:
     if len(frame) < ETHER_BYTES:
         return {}
     out = {"ether": 0}
-    if frame[12:14] != TYPE_IPV4.to_bytes(2, "big") or len(frame) < ETHER_BYTES + IPV4_BYTES:
+    if get(frame, 0, "ether", "type") != TYPE_IPV4 or len(frame) < ETHER_BYTES + IPV4_BYTES:
         return out
     out["ipv4"] = ETHER_BYTES
-    name, size_bytes = TRANSPORTS.get(frame[ETHER_BYTES + 9], ("", 0))
-    start = ETHER_BYTES + 4 * (frame[ETHER_BYTES] & 15)
+    name, size_bytes = TRANSPORTS.get(get(frame, ETHER_BYTES, "ipv4", "protocol"), ("", 0))
+    start = ETHER_BYTES + 4 * get(frame, ETHER_BYTES, "ipv4", "ihl")
     if name and start + size_bytes <= len(frame):
         out |= {name: start, "tcpudp": start}
     return out
@@ -119,7 +118,9 @@ def fix_checksums(frame: bytearray) -> None:
             start = found[name]
             segment_end = max(start, min(len(frame), ETHER_BYTES + total))
             put(frame, start, name, "checksum", 0)
-            pseudo = frame[26:34] + bytes([0, frame[23]]) + (segment_end - start).to_bytes(2, "big")
+            protocol = get(bytes(frame), ETHER_BYTES, "ipv4", "protocol")
+            ends = frame[ETHER_BYTES + IPV4_BYTES - 8 : ETHER_BYTES + IPV4_BYTES]
+            pseudo = ends + bytes([0, protocol]) + (segment_end - start).to_bytes(2, "big")
             value = checksum(pseudo + frame[start:segment_end])
             # A UDP checksum of 0 means that there is none (RFC 768).
             put(frame, start, name, "checksum", value or (0xFFFF if name == "udp" else 0))

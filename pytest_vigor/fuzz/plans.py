@@ -13,9 +13,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from pytest_vigor.behaviour import LENGTH_MAX
 from pytest_vigor.fuzz.frames import (
     KINDS,
-    LENGTH_MAX,
     TRANSPORTS,
     datagram,
     fix_checksums,
@@ -47,6 +47,13 @@ ODD: tuple[tuple[str, str, tuple[int, ...]], ...] = (
     ("tcp", "checksum", (0, 0xFFFF)), ("tcp", "flags", (2, 16, 1, 4)), ("ipv4", "tos", (1,)),
     ("ether", "type", (0x86DD, 0x0806, 0x8100, 0, 0x0600)), ("ipv4", "identification", (1,)),
 )  # fmt: skip
+#: Those of them with which a packet is still one of its kind.
+MILD = {("ipv4", "ttl"), ("ipv4", "checksum"), ("udp", "checksum"), ("tcp", "checksum"), ("tcp", "flags"),
+        ("ipv4", "tos"), ("ipv4", "identification")}  # fmt: skip
+#: Which ends of a packet that fits an entry are exchanged: mostly none or all.
+TURNS: tuple[frozenset[str], ...] = (
+    *[frozenset[str]()] * 3, *[frozenset(KINDS.values())] * 3, frozenset({"port"}), frozenset({"ipv4"}),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ _NUMBER, _BYTE, _LENGTH = st.integers(0, LARGE), st.integers(0, 255), st.integer
 _FIELD, _PROTOCOL = st.integers(0, len(KINDS) - 1), st.integers(0, len(PROTOCOLS) - 1)
 # Of at most 24 bits, beyond which Hypothesis prefers small numbers.
 _MIX = st.integers(0, 16 ** len(KINDS) - 1)
-_CHANGES, _ODDITY = st.sampled_from((0, 0, 0, 1, 1, 2)), st.integers(0, 4 * len(ODD))
+_CHANGES, _ODDITY = st.sampled_from((0, 0, 0, 1, 1, 2)), st.integers(0, 3 * len(ODD))
 
 
 def _mixed(mix: int, word: int) -> tuple[tuple[int, int], ...]:
@@ -86,7 +93,7 @@ def _mixed(mix: int, word: int) -> tuple[tuple[int, int], ...]:
 
 def plans(entries: Sequence[Entry]) -> Any:
     """A strategy for plans, of packets or of calls of these entry points."""
-    most = max((len(list(scalars(each.argument))) for each in entries if each.argument is not None), default=0)
+    most = max((len(scalars(each.argument)) for each in entries if each.argument is not None), default=0)
     shares = {FRESH: 5, FITTING: 4, REPEATED: 3, ANSWERED: 2, REPLIED: 3, CALLED: 3 if entries else 0}
     made_how = st.sampled_from([made for made, share in shares.items() for _ in range(share)])
 
@@ -104,7 +111,7 @@ def plans(entries: Sequence[Entry]) -> Any:
         odd = draw(_ODDITY)
         return Plan(
             made, earlier, draw(_BYTE), draw(_NUMBER), draw(_LENGTH), protocol, fields,
-            (odd, draw(_BYTE) if 0 < odd <= len(ODD) else 0), draw(_BYTE) if odd > 3 * len(ODD)
+            (odd, draw(_BYTE) if 0 < odd <= len(ODD) else 0), draw(_BYTE) if odd > 2 * len(ODD)
             else 0, 0, (),
         )  # fmt: skip
 
@@ -143,9 +150,7 @@ def frame_of(plan: Plan, scene: Scene) -> tuple[int, bytes]:
             if header in found:
                 put(frame, found[header], header, name, scene.value(kind, number))
     which, value = plan.odd
-    if scene.manner.tame:
-        which = 0
-    is_odd = 0 < which <= len(ODD)
+    is_odd = 0 < which <= len(ODD) and (not scene.manner.tame or ODD[which - 1][:2] in MILD)
     header, name, values = ODD[which - 1] if is_odd else ("", "", (0,))
     if is_odd and name != "checksum" and header in found:
         put(frame, found[header], header, name, values[value % len(values)])
@@ -155,7 +160,7 @@ def frame_of(plan: Plan, scene: Scene) -> tuple[int, bytes]:
     # What belongs to earlier packets mostly comes where those came.
     if plan.made == FRESH or plan.device >= _ELSEWHERE:
         device = plan.device % scene.device_count
-    return device, _cut(bytes(frame), plan, scene.manner.tame)
+    return device, _cut(bytes(frame), plan, scene)
 
 
 def _changes(plan: Plan) -> list[tuple[tuple[str, str], str, int]]:
@@ -173,7 +178,8 @@ def _base(plan: Plan, scene: Scene) -> tuple[int, bytearray]:
     protocol, device = PROTOCOLS[plan.protocol % 2 if scene.manner.tame else plan.protocol], 0
     keys = scene.keys() if plan.made == FITTING else []
     if keys:
-        fits, protocol, device = _fitting(*keys[plan.earlier // 2 % len(keys)], plan.earlier % 2, protocol, scene)
+        which, turned = divmod(plan.earlier, len(TURNS))
+        fits, protocol, device = _fitting(*keys[which % len(keys)], TURNS[turned], protocol, scene)
         fields |= fits
     if not protocol:
         frame = bytearray(MINIMUM_BYTES)
@@ -186,10 +192,10 @@ def _base(plan: Plan, scene: Scene) -> tuple[int, bytearray]:
 
 
 def _fitting(
-    of: Type, bits: int, turned: int, protocol: int, scene: Scene
+    of: Type, bits: int, turned: frozenset[str], protocol: int, scene: Scene
 ) -> tuple[dict[tuple[str, str], int], int, int]:
-    """Fields, protocol and device of a packet that fits a key, or `turned` one that comes from its other end: each part
-    of the key is taken for what it is likely to be."""
+    """Fields, protocol and device of a packet that fits a key, its ends exchanged in what is `turned`: each part of
+    the key is taken for what it is likely to be."""
     device, fields, free = 0, {}, {kind: list(places) for kind, places in _PLACES.items()}
     for leaf in scalars(of):
         kind = kind_of(leaf.type)
@@ -197,7 +203,7 @@ def _fitting(
         value = int.from_bytes(content, "little" if kind == "number" else "big")
         if kind != "number":
             if free[kind]:
-                fields[free[kind].pop(-1 if turned else 0)] = value
+                fields[free[kind].pop(-1 if kind in turned else 0)] = value
         elif value in TRANSPORTS:
             protocol = value
         elif value < scene.device_count:
@@ -210,15 +216,21 @@ _PLACES: dict[str, list[tuple[str, str]]] = {
 }
 
 
-def _cut(frame: bytes, plan: Plan, is_tame: bool) -> bytes:
-    share, rest = 0 if is_tame else plan.length % 16, plan.length // 16
-    length = len(frame) if plan.made > FITTING else max(MINIMUM_BYTES, len(frame))
+def _cut(frame: bytes, plan: Plan, scene: Scene) -> bytes:
+    share, rest = plan.length % 16, plan.length // 16
+    usual = len(frame) if plan.made > FITTING else max(MINIMUM_BYTES, len(frame))
+    length = usual
     if share >= 15:
         length = rest % (LENGTH_MAX + 1)
+    elif share >= 13:
+        compared = [word for word in scene.words if word <= LENGTH_MAX] or LENGTHS
+        length = compared[rest % len(compared)]
     elif share >= 10:
         length = rest % 65
     elif share >= 8:
         length = LENGTHS[rest % len(LENGTHS)]
+    if scene.manner.tame:
+        length = max(length, usual)
     return (frame + bytes([plan.fill]) * (length - len(frame)))[:length]
 
 

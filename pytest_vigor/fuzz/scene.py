@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_vigor.behaviour import NF_DROP, NF_FLOOD, TIME_BITS
@@ -19,7 +19,8 @@ USUAL = {
     "mac": (0x00005E005301, 0x00005E005302, 0x00005E005303, 0xFFFFFFFFFFFF, 0x01005E901001, 0),
     "ipv4": (0xC0000201, 0xC6336401, 0xCB007101, 0xC0000202, 0, 0xFFFFFFFF),
     "port": (1024, 80, 53, 2048, 0, 0xFFFF),
-    "number": (0, 1, -1, 0, 1, 2, -1, 3),  # -1 is all ones, in whatever width
+    # -1 is all ones, in whatever width; 32, 24 and so on are the lengths of prefixes.
+    "number": (0, 1, 32, -1, 0, 32, 1, 24, 2, 32, 0, 3, 8, 16),
 }
 BITS = {"mac": 48, "ipv4": 32, "port": 16, "number": 64}
 #: The least that is worth taking for an address or port, rather than for a small number.
@@ -181,8 +182,7 @@ class Scene:
         if share < 5:
             return self._not_late(now + (0, 0, 1, 2)[rest % 4])
         if share < 8 or (self.manner.tame and share != 8):
-            pool = sorted({*self._moments()})
-            return pool[rest % len(pool)] if pool else now
+            return self._moment(rest)
         if share < 9:
             return self._not_late(now + JUMPS[rest % len(JUMPS)])
         if share < 11:
@@ -190,13 +190,15 @@ class Scene:
         later = [each for each in self.words if now < each <= TIME_MAX]
         return later[rest % len(later)] if later else self._not_late(now + rest)
 
-    def _moments(self) -> Iterator[int]:
-        """When something may end that began at an earlier time."""
-        for span in self._spans.union(value for value in self.figures.values() if value):
-            for time in self.times[:TIMES]:
-                for near in (-1, 0, 1):
-                    if self.now <= (moment := time + span + near) <= TIME_MAX:
-                        yield moment
+    def _moment(self, number: int) -> int:
+        """When something may end that began at an earlier time; 0 stands for the first such moment."""
+        spans = self._spans.union(value for value in self.figures.values() if value)
+        ends = sorted({time + span for span in spans for time in self.times[:TIMES]})
+        later = [end for end in ends if self.now <= end + 1 and end - 1 <= TIME_MAX]
+        if not later:
+            return self.now
+        near = later[number // 3 % len(later)] + (0, 1, -1)[number % 3]
+        return self._not_late(max(self.now, near))
 
     def _not_late(self, time: int) -> int:
         return min(time, TIME_MAX)

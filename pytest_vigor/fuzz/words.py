@@ -1,14 +1,22 @@
-"""The numbers that stand in a property's module and in an NF's header: those that code is likely to compare with."""
+"""The numbers that stand in a property's module, in an NF's header and in its code: those that code is likely to
+compare with."""
 
 from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
 _SMALLEST = 16  #: below, numbers turn up by themselves
+#: x86-64's instructions that compare a register with a number, or put one into it (Intel SDM volume 2, CMP and MOV).
+#: Where instructions begin is not known, so some of what is found is none.
+_OPERANDS = re.compile(
+    rb"(?=\x83[\xf8-\xff](.)|\x3c(.)|\x80[\xf8-\xff](.)|\x66\x3d(..)|\x66\x81[\xf8-\xff](..)"
+    rb"|\x3d(....)|\x81[\xf8-\xff](....)|[\x48\x49][\xb8-\xbf](.{8}))", re.DOTALL,
+)  # fmt: skip
 
 
 def words(functions: Iterable[Callable[..., Any]], constants: Iterable[int]) -> tuple[int, ...]:
@@ -19,6 +27,12 @@ def words(functions: Iterable[Callable[..., Any]], constants: Iterable[int]) -> 
             found |= dict.fromkeys(_literals(module.__file__ or ""))
     found |= dict.fromkeys(each for each in constants if each >= _SMALLEST)
     return tuple(dict.fromkeys(near for each in found for near in (each, each + 1, each - 1)))
+
+
+def operands(code: bytes) -> tuple[int, ...]:
+    """The numbers that machine code is likely to compare with."""
+    found = (int.from_bytes(next(filter(None, match.groups())), "little") for match in _OPERANDS.finditer(code))
+    return tuple(dict.fromkeys(each for each in found if each >= _SMALLEST))
 
 
 @lru_cache(maxsize=64)

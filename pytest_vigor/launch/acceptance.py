@@ -91,7 +91,7 @@ def check(libraries: Libraries, header: Header, calls: Sequence[Call], device_co
 
 
 def _blamed(
-    memory: bytes, places: Iterator[Scalar], constants: dict[str, int], accepts: Callable[[bytes], bool]
+    memory: bytes, places: Sequence[Scalar], constants: dict[str, int], accepts: Callable[[bytes], bool]
 ) -> Iterator[tuple[str, str]]:
     """The keys of which a change alone would do, and the range in which it would."""
     for place in places:

@@ -14,6 +14,8 @@ from types import FrameType, TracebackType
 from typing import Any
 
 _OURS = str(Path(__file__).parent.parent)
+#: What a claim raises where it does not hold: besides a failed assert, that there is no such entry, or no such number.
+FAILURES = (AssertionError, LookupError, ValueError)
 
 
 def place_in_property(error: BaseException) -> tuple[str, int, str] | None:
