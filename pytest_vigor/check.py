@@ -17,11 +17,12 @@ from pytest_vigor.free_fields import free_in
 from pytest_vigor.headers import Header, header_digest, read_header
 from pytest_vigor.instance import Owed
 from pytest_vigor.invariant import Prover, candidates
-from pytest_vigor.judge import FAILURES, Duty, Model, Subject, judge, obligations
+from pytest_vigor.judge import Duty, Model, Subject, judge, obligations
 from pytest_vigor.layout import IMAGE_BASE
 from pytest_vigor.minimise import concretise, same_choices
 from pytest_vigor.network_function import NetworkFunction
 from pytest_vigor.plain import broken, plain_step
+from pytest_vigor.property.asserts import FAILURES
 from pytest_vigor.property.steps import Beyond, Discarded, Step
 from pytest_vigor.reach import led
 from pytest_vigor.render.states import is_initial

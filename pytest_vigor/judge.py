@@ -33,7 +33,7 @@ from pytest_vigor.instance import (
 )
 from pytest_vigor.invariant import Invariant, install
 from pytest_vigor.number import fit, number
-from pytest_vigor.property.asserts import Noted, place_in_property, watch_asserts
+from pytest_vigor.property.asserts import FAILURES, Noted, place_in_property, watch_asserts
 from pytest_vigor.property.packets import Packet
 from pytest_vigor.property.steps import FLOOD, Beyond, Discarded, Sent, State, Step
 from pytest_vigor.record import fitted
@@ -43,8 +43,6 @@ from pytest_vigor.term import Bool, Value
 from pytest_vigor.verdict import Proved, Refuted, Unknown, Vacuous, Verdict
 from pytest_vigor.work import Exhausted, Work
 
-#: What a claim raises where it does not hold: besides a failed assert, that there is no such entry, or no such number.
-FAILURES = (AssertionError, LookupError, ValueError)
 DECISION_LIMIT = 2_000
 SUMS = 4  #: in a value that the solver had better not look into
 PROBE = Path(None, "probe")  #: before anything has happened
