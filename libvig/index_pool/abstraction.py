@@ -4,8 +4,8 @@ from pytest_vigor import term as t
 from pytest_vigor.ghost.index_pool import IndexPool
 from pytest_vigor.refine.abstraction import beside
 from pytest_vigor.refine.array import Array, member, members_bytes
+from pytest_vigor.refine.everywhere import IndexedFlows
 from pytest_vigor.refine.listed import Entry, ListedFlows
-from pytest_vigor.refine.unbounded import IndexedFlows
 
 ages = beside(__file__, "ages.py")
 rings = beside(__file__, "rings.py")

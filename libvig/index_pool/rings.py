@@ -1,12 +1,14 @@
 """What ages.h keeps, at any capacity: which node is where in its ring, as a permutation of all of them.
 
-The nodes stand in one row: the used indices from oldest to newest, the end of their ring, the other indices in the order
-of theirs, and its end. ``order`` is the node at each position, and ``position`` undoes that: which holds of every index
-and every position is the invariant, and so is that the ages of the used ones do not decrease. What memory holds follows.
+The nodes stand in one row: the used indices from oldest to newest, the end of their ring, the other indices in the
+order of theirs, and its end. ``order`` is the node at each position, and ``position`` undoes that: that this holds of
+every node and every position is the invariant, and that the ages of the used ones do not decrease. What the links in
+memory are follows from it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from pytest_vigor import term as t
 from pytest_vigor.ghost.flows import Erased, Expired, Flows, Put, Refreshed
@@ -198,7 +200,7 @@ class Unknown:
     """A row of which nothing else is known. Because it is a permutation, one function of what the other one gives needs
     no mention."""
 
-    OPPOSITE = {"order": "position", "position": "order"}
+    OPPOSITE: ClassVar = {"order": "position", "position": "order"}
 
     def __init__(self, name: str, capacity: Value) -> None:
         self.name = name

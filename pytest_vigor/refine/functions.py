@@ -8,9 +8,8 @@ from typing import Any
 
 import z3
 
-from pytest_vigor import term as t
 from pytest_vigor.integers import Integers, at_work
-from pytest_vigor.term import Bool, Term
+from pytest_vigor.term import Bool, Term, Value
 
 RESOURCES = 8_000_000  #: z3's rlimit for one question
 
@@ -37,22 +36,21 @@ class Example:
     def __init__(self, integers: Functions, model: z3.ModelRef) -> None:
         self._integers, self._model = integers, model
 
-    def seen(self, value: Term) -> Any:
+    def seen(self, value: Value) -> Any:
         """The value of a number or condition."""
         integers = self._integers
-        term = value if not isinstance(value, Term) else integers.number(value) if value.width else integers.truth(value)
         if not isinstance(value, Term):
             return value
-        found = self._model.eval(term, True)
+        found = self._model.eval(integers.number(value) if value.width else integers.truth(value), True)
         return found.as_long() if value.width else z3.is_true(found)
 
 
 def example(conditions: Sequence[Bool]) -> Example | bool | None:
-    """Values that satisfy conditions, False where there are none, None where the solver does not say; where some have no
-    reading, there may be none either, and then it does not say."""
+    """Values that satisfy conditions, False where there are none, None where the solver does not say; where some
+    have no reading, there may be none either, and then it does not say."""
     integers = Functions()
     read: list[Any] = []
-    complete = all([integers.take(each, read) for each in conditions])
+    unread = [each for each in conditions if not integers.take(each, read)]
     solver = z3.SolverFor("QF_UFLIA", ctx=integers.context)
     solver.set("rlimit", RESOURCES)
     solver.set("ctrl_c", False)
@@ -61,4 +59,4 @@ def example(conditions: Sequence[Bool]) -> Example | bool | None:
         answer = solver.check()
     if answer == z3.unsat:
         return False
-    return Example(integers, solver.model()) if answer == z3.sat and complete else None
+    return Example(integers, solver.model()) if answer == z3.sat and not unread else None

@@ -14,6 +14,7 @@ from typing import Any
 from pytest_vigor import contract as c, term as t
 from pytest_vigor.explore.memory import Failed, Region
 from pytest_vigor.number import number
+from pytest_vigor.refine.everywhere import Everywhere
 from pytest_vigor.refine.library import (
     Laid,
     Library,
@@ -44,7 +45,7 @@ class Alternative:
 
 
 def alternatives(
-    path: CallPath, contract: c.Contract, arguments: Mapping[str, Any], facts: Finite
+    path: CallPath, contract: c.Contract, arguments: Mapping[str, Any], facts: Finite | Everywhere
 ) -> list[Alternative]:
     """Every way through a contract's body that a path allows."""
     pending: list[tuple[bool, ...]] = [()]
@@ -103,7 +104,8 @@ class Refinement:
     def __init__(self, library: Library, contract: c.Contract, parameters: Mapping[str, Parameters]) -> None:
         self.library, self.contract, self.parameters = library, contract, parameters
         self.search = library.machine.search
-        self.facts = Finite(max((each.get("capacity", 0) for each in parameters.values()), default=0))
+        capacities = (each.get("capacity", 0) for each in parameters.values())
+        self.facts: Finite | Everywhere = Finite(max(capacities, default=0))
         self.laid: dict[str, Laid] = {}
         self.out: dict[str, tuple[Region, Value]] = {}
 

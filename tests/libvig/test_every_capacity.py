@@ -19,6 +19,7 @@ from tests.libvig.wrong import WRONG, Wrong
 
 TOLERANT = [flag for flag in FLAGS if flag != "-Werror"]
 AGES, POOL = "index_pool/ages.h", "index_pool/index_pool.c"
+EXISTS = "return index < ages->capacity &&"
 
 
 def known(name: str, function: str) -> tuple[Wrong, str]:
@@ -35,7 +36,10 @@ CASES = (
     known("refused_restore_beyond_the_end", "restore"),
     known("something_is_written_on_false", "entry"),
     known("used_index_is_handed_out", "take"),
-    other("released_is_oldest", AGES, "ages_link(ages, index, ages_unused_end(ages));\n    ages_node", "ages_node", "release"),
+    other(
+        "released_is_in_no_ring", AGES,
+        "ages_link(ages, index, ages_unused_end(ages));\n    ages_node", "ages_node", "release",
+    ),
     other("refresh_renews_no_age", AGES, "    node->age = age;\n", "", "refresh"),
     other("renewed_goes_first", AGES, "ages_link(ages, index, ages_used_end(ages));\n    }", "}", "refresh"),
     other(
@@ -44,9 +48,9 @@ CASES = (
     ),
     other("taken_one_is_not_used", AGES, "    node->age = age;\n", "", "take"),
     other("older_than_the_newest", POOL, "age < ages_newest(&pool->ages)", "age < 0", "restore"),
-    other("beyond_the_end", AGES, "return index < ages->capacity &&", "return index < ages->capacity + 3 &&", "entry"),
-    other("the_last_is_not_there", AGES, "return index < ages->capacity &&", "return index + 1 < ages->capacity &&", "is_used"),
-    other("capacity_and_ends", POOL, "    return pool->ages.capacity;", "    return pool->ages.capacity + 1;", "capacity"),
+    other("beyond_the_end", AGES, EXISTS, "return index < ages->capacity + 3 &&", "entry"),
+    other("the_last_is_not_there", AGES, EXISTS, "return index + 1 < ages->capacity &&", "is_used"),
+    other("capacity_and_ends", POOL, "return pool->ages.capacity;", "return pool->ages.capacity + 1;", "capacity"),
 )  # fmt: skip
 
 
@@ -100,3 +104,13 @@ def test_what_is_assumed_of_rings_is_what_is_valid(shipped_path: Path) -> None:
             if is_valid(pool):
                 valid.add(tuple(content))
     assert assumed == valid
+
+
+def test_wrong_loop_is_refuted_by_induction(tmp_path: Path) -> None:
+    """A proof over any number of rounds notices what one of them does wrong."""
+    proofs = beside(__file__, "../../properties/libvig/test_lpm_every_capacity.py")
+    wrong = Wrong("", "lpm/steps.h", "LPM_LENGTH_SHIFT <= length + 1", "LPM_LENGTH_SHIFT <= length + 2", ())
+    root, verdicts = wrong.copy_to(tmp_path), []
+    library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120)
+    proofs.test_covering(lambda: library, lambda function, bound, found: verdicts.extend(found))
+    assert [type(verdict) for _, verdict in verdicts] == [Refuted], verdicts
