@@ -20,16 +20,21 @@ def unknown(heap, ages):
         yield node.unknown("newer", (capacity + 1).bit_length())
 
 
+def is_used(age):
+    """Whether the index of that age is used."""
+    return t.ne(64, age, UNUSED)
+
+
 def ages_of(heap, ages):
     """For each index whether it is used, and its age."""
     ages_ = [node["age"] for node in _nodes(heap, ages)[: ages["capacity"]]]
-    return [(t.ne(64, age, UNUSED), age) for age in ages_]
+    return [(is_used(age), age) for age in ages_]
 
 
 def invariant(heap, ages):
     capacity, nodes = ages["capacity"], _nodes(heap, ages)
     age, older, newer = ([node[name] for node in nodes] for name in ("age", "older", "newer"))
-    used = [t.ne(64, each, UNUSED) for each in age[:capacity]] + [True, False]
+    used = [*map(is_used, age[:capacity]), True, False]
     links = [*older, *newer]
     yield "links lead to nodes", t.land(*(t.ult(32, link, capacity + 2) for link in links))
     undone = [t.eq(32, select(32, newer[i], older), i) for i in range(capacity + 2)]

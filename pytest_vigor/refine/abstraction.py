@@ -8,7 +8,8 @@ allocation:
 - ``state``: the abstract state that the contents mean.
 
 ``element(heap, place, index)`` says where a record is lent. ``by_value(heap, place)`` may name ranges of addresses in
-which an index that was read from memory does not split the path: those of what is only compared.
+which an index that was read from memory does not split the path: those of what is only compared. ``Unbounded`` may say
+all this of structures of any capacity (see unbounded.py).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Abstraction:
     state: Callable[..., Any]
     by_value: Callable[..., tuple[tuple[int, int], ...]]
     element: Callable[..., Any] | None
+    unbounded: Callable[..., Any] | None
 
 
 def beside(file: str, name: str) -> ModuleType:
@@ -59,5 +61,6 @@ def abstractions(root: Path) -> dict[str, Abstraction]:
         found[name] = Abstraction(
             name, module.unknown, module.invariant, module.state,
             getattr(module, "by_value", lambda *_: ()), getattr(module, "element", None),
+            getattr(module, "Unbounded", None),
         )  # fmt: skip
     return found

@@ -6,11 +6,13 @@ needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from pytest_vigor import term as t
-from pytest_vigor.term import Value
+from pytest_vigor.layout import Struct
+from pytest_vigor.term import Bool, Value
 
 INDEX_BITS = 32
 
@@ -19,10 +21,15 @@ Elements = Callable[[Value], Value]  #: an index to the element there
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Array:
-    """Elements of ``size_bytes`` bytes; ``read`` tells each."""
+    """Elements of ``size_bytes`` bytes; ``read`` tells each. They begin ``begin_bytes`` into their region. Of those
+    that are structs, ``members_bytes`` are the sizes of the members, which may be written one by one. ``known`` is what
+    holds of all that some value is made of; it is assumed of whatever is read."""
 
     size_bytes: int
     read: Elements
+    begin_bytes: int = 0
+    members_bytes: tuple[int, ...] = ()
+    known: Callable[[Value], Iterable[Bool]] = lambda value: ()
 
     @classmethod
     def unknown(cls, name: str, size_bytes: int) -> Array:
@@ -31,7 +38,41 @@ class Array:
 
     def written(self, index: Value, value: Value) -> Array:
         """The array with one element changed."""
-        width = 8 * self.size_bytes
-        return Array(
-            self.size_bytes, lambda other: t.ite(width, t.eq(INDEX_BITS, other, index), value, self.read(other))
-        )
+
+        def read(other: Value) -> Value:
+            here, old, width = t.eq(INDEX_BITS, other, index), self.read(other), 8 * self.size_bytes
+            parts, low = [], 0
+            for size_bytes in self.members_bytes or (self.size_bytes,):
+                new, kept = (t.extract(each, width, low + 8 * size_bytes - 1, low) for each in (value, old))
+                parts.append((8 * size_bytes, t.ite(8 * size_bytes, here, new, kept)))
+                low += 8 * size_bytes
+            return t.concat(parts[::-1])
+
+        return replace(self, read=read)
+
+    def is_of_members(self, skipped: int, size_bytes: int) -> bool:
+        """Whether some bytes of an element, after some skipped ones, are whole members of it."""
+        ends = {0, self.size_bytes, *accumulate(self.members_bytes)}
+        return skipped in ends and skipped + size_bytes in ends
+
+
+def members_bytes(struct: Struct) -> tuple[int, ...]:
+    """The sizes of the members of a struct that has no padding."""
+    fields = sorted(struct.fields, key=lambda field: field.offset)
+    sizes = tuple(field.type.size_bytes for field in fields)
+    assert [0, *accumulate(sizes)] == [*(field.offset for field in fields), struct.size_bytes], "there is padding"
+    return sizes
+
+
+def packed(struct: Struct, values: Mapping[str, Value]) -> Value:
+    """An element that is a struct, from its members."""
+    fields = sorted(struct.fields, key=lambda field: field.offset, reverse=True)
+    return t.concat([(8 * field.type.size_bytes, values[field.name]) for field in fields])
+
+
+def member(struct: Struct, element: Value, name: str) -> Value:
+    """A member of an element that is a struct."""
+    field = struct.field(name)
+    assert field is not None, f"struct {struct.name} has no member {name}"
+    low = 8 * field.offset
+    return t.extract(element, 8 * struct.size_bytes, low + 8 * field.type.size_bytes - 1, low)

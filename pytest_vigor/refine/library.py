@@ -13,6 +13,7 @@ from pytest_vigor.explore.entry import short
 from pytest_vigor.explore.memory import Region, Stop
 from pytest_vigor.layout import Struct
 from pytest_vigor.refine.abstraction import Abstraction, abstractions
+from pytest_vigor.refine.everywhere import Everywhere
 from pytest_vigor.refine.heap import Heap, Place, Unknown
 from pytest_vigor.refine.listed import Finite
 from pytest_vigor.refine.machine import CallPath, Machine
@@ -180,7 +181,7 @@ class Library:
                 out.append((f"{each.name} is in range", t.ule(width, value, t.mask(each.bits))))
         return out
 
-    def state(self, path: CallPath, laid: Laid, facts: Finite, **more: Any) -> Any:
+    def state(self, path: CallPath, laid: Laid, facts: Finite | Everywhere, **more: Any) -> Any:
         """The abstract state that the contents mean."""
         heap = self.heap(path)
         place = heap.at(laid.place.address, laid.abstraction.struct)

@@ -122,45 +122,71 @@ class SplitMemory(Memory):
 
     def load(self, address: Value, size_bytes: int, where: int, guard: Bool = True) -> Value:
         address = self.settled(address)
-        key = self._array(address)
+        key = self._array(address, size_bytes)
         if key is None:
             return super().load(address, size_bytes, where, guard)
         index, skipped = self._element(key, address, size_bytes, where, False, guard)
-        element = self.arrays[key].read(index)
+        element = self.element(key, index)
         return t.extract(element, 8 * self.arrays[key].size_bytes, 8 * (skipped + size_bytes) - 1, 8 * skipped)
 
     def store(self, address: Value, size_bytes: int, value: Value, where: int, guard: Bool = True) -> None:
         address = self.settled(address)
-        key = self._array(address)
+        key = self._array(address, size_bytes)
         if key is None:
             super().store(address, size_bytes, value, where, guard)
             return
         index, skipped = self._element(key, address, size_bytes, where, True, guard)
-        if skipped or size_bytes != self.arrays[key].size_bytes:
+        array = self.arrays[key]
+        if not array.is_of_members(skipped, size_bytes):
             raise Stop("a write to a part of an array's element")
         if isinstance(value, Term) and value.undefined:
             self.asker.oblige(independent(value), "initialised", where, "what is written to an array")
-        kept = t.ite(8 * size_bytes, guard, value, self.arrays[key].read(index))
-        self.arrays = {**self.arrays, key: self.arrays[key].written(index, kept)}
+        old, bits, low = self.element(key, index), 8 * size_bytes, 8 * skipped
+        width = 8 * array.size_bytes
+        kept = t.ite(bits, guard, value, t.extract(old, width, low + bits - 1, low))
+        above = width - low - bits
+        parts = [(above, t.extract(old, width, width - 1, low + bits))] if above else []
+        parts += [(bits, kept), *([(low, t.extract(old, width, low - 1, 0))] if low else [])]
+        self.arrays = {**self.arrays, key: array.written(index, t.concat(parts))}
 
-    def _array(self, address: Value) -> int | None:
-        """The key of the array that an address is in."""
+    def element(self, key: int, index: Value) -> Value:
+        """The element of an array, of which from here on holds what is known."""
+        element = self.arrays[key].read(index)
+        for value in (index, element):
+            for condition in self.arrays[key].known(value):
+                self.asker.hold(condition)
+        return element
+
+    def _array(self, address: Value, size_bytes: int) -> int | None:
+        """The key of the array that an address is in. What comes before one in its region is not indexed."""
         if not self.arrays:
             return None
         region = self.region_at(t.split_base(64, address)[0])
         key = None if region is None else self.key_of(region.base)
-        return key if key in self.arrays else None
+        if region is None or key is None or key not in self.arrays:
+            return None
+        begin = region.base + self.arrays[key].begin_bytes
+        if not isinstance(address, int) or address >= begin:
+            return key
+        if address + size_bytes > begin:
+            raise Stop("an access to the beginning of an array and what is before it")
+        return None
 
     def _element(
         self, key: int, address: Value, size_bytes: int, where: int, write: bool, guard: Bool
     ) -> tuple[Value, int]:
         """Which element an access is to, and how many bytes of it come before."""
-        _, offset = self._locate(address, size_bytes, where, write, guard)
+        region, offset = self._locate(address, size_bytes, where, write, guard)
+        begin = self.arrays[key].begin_bytes
+        if begin:
+            what = f"an element of {region.name} is not before them"
+            self.asker.oblige(t.implies(guard, t.ule(64, begin, offset)), "memory", where, what)
+            offset = t.sub(64, offset, begin)
         bits = (self.arrays[key].size_bytes - 1).bit_length()
         skipped = t.extract(offset, 64, bits - 1, 0)
         if not isinstance(skipped, int) or skipped + size_bytes > self.arrays[key].size_bytes:
             raise Stop("an access to several elements of an array")
-        return t.extract(t.lshr(64, offset, bits), 64, 31, 0), skipped
+        return t.extract(t.sub(64, offset, skipped), 64, 31 + bits, bits), skipped
 
     def settled(self, address: Value) -> Value:
         """The address, as far as the path knows it; raises Case where it has to be known, and is not."""

@@ -7,13 +7,14 @@ invariant, the result, the places for results and the abstract states can be oth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_vigor import contract as c, term as t
 from pytest_vigor.explore.memory import Failed, Region
 from pytest_vigor.number import number
+from pytest_vigor.refine.everywhere import Everywhere
 from pytest_vigor.refine.library import (
     Laid,
     Library,
@@ -34,7 +35,7 @@ from pytest_vigor.term import Bool, Value
 
 
 @dataclass(slots=True)
-class _Alternative:
+class Alternative:
     """One way through a contract's body: when it is taken, what is chosen, and what comes of it."""
 
     decided: Bool
@@ -44,8 +45,8 @@ class _Alternative:
 
 
 def alternatives(
-    path: CallPath, contract: c.Contract, arguments: Mapping[str, Any], facts: Finite
-) -> list[_Alternative]:
+    path: CallPath, contract: c.Contract, arguments: Mapping[str, Any], facts: Finite | Everywhere
+) -> list[Alternative]:
     """Every way through a contract's body that a path allows."""
     pending: list[tuple[bool, ...]] = [()]
     out = []
@@ -68,7 +69,7 @@ def alternatives(
             elif isinstance(entry, c.Decided):
                 decided = t.land(decided, entry.condition)
         chosen = t.land(*(entry.condition for entry in call.log if isinstance(entry, c.Chosen)))
-        out.append(_Alternative(decided, required, chosen, outcome))
+        out.append(Alternative(decided, required, chosen, outcome))
     return out
 
 
@@ -103,7 +104,8 @@ class Refinement:
     def __init__(self, library: Library, contract: c.Contract, parameters: Mapping[str, Parameters]) -> None:
         self.library, self.contract, self.parameters = library, contract, parameters
         self.search = library.machine.search
-        self.facts = Finite(max((each.get("capacity", 0) for each in parameters.values()), default=0))
+        capacities = (each.get("capacity", 0) for each in parameters.values())
+        self.facts: Finite | Everywhere = Finite(max(capacities, default=0))
         self.laid: dict[str, Laid] = {}
         self.out: dict[str, tuple[Region, Value]] = {}
 
@@ -127,25 +129,34 @@ class Refinement:
             extent for laid in self.laid.values()
             for extent in laid.abstraction.by_value(self.library.heap(path), laid.place)
         )  # fmt: skip
+        unreached = set(range(len(ways)))
+
+        def returns(end: CallPath) -> None:
+            try:
+                self._after(path, end, ways, bound, unreached)
+            except Failed:
+                unbroken(self.library, self._told)
+                raise
+
+        count = self._follow(path, passed, returns)
+        if unreached:
+            raise NotShown(Unsettled("a case of the contract is never met"))
+        return count
+
+    def _follow(self, path: CallPath, passed: list[Value], returns: Callable[[CallPath], None]) -> int:
+        """Has every path on which the function returns looked at; how many there are."""
         returned, stuck = self.library.machine.call(path, self.contract.name, passed)
         unbroken(self.library, self._told)
         if stuck:
             raise NotShown(Unsettled(stuck[0].reason))
         if not returned:
             raise NotShown(Unsettled("it never returns"))
-        unreached = set(range(len(ways)))
         for end in returned:
-            try:
-                self._after(path, end, ways, bound, unreached)
-            except Failed:
-                unbroken(self.library, self._told)
-                raise
-        if unreached:
-            raise NotShown(Unsettled("a case of the contract is never met"))
+            returns(end)
         return len(returned)
 
-    def _before(self) -> tuple[CallPath, list[Value], dict[str, Any]]:
-        path = self.library.machine.start()
+    def _lay(self, path: CallPath) -> CallPath:
+        """A path on which the structures are in memory, their contents symbols of which the invariant holds."""
         for name, kind in self.contract.parameters.items():
             if isinstance(kind, c.State):
                 path, self.laid[name] = self.library.allocate(path, kind.cls, self.parameters[name])
@@ -155,6 +166,10 @@ class Refinement:
             conditions += [condition for _, condition in self.library.invariant(path, laid)]
         for condition in conditions:
             path.hold(condition)
+        return path
+
+    def _before(self) -> tuple[CallPath, list[Value], dict[str, Any]]:
+        path = self._lay(self.library.machine.start())
         passed: list[Value] = []
         bound: dict[str, Any] = {}
         for name, kind in self.contract.parameters.items():
@@ -188,7 +203,7 @@ class Refinement:
                     if isinstance(other, c.Loan) and other.of == name
                 )  # fmt: skip
                 more = {"loans": loans} if loans else {}
-                bound[name] = self.library.state(path, self.laid[name], self.facts, **more)
+                bound[name] = self._state(path, name, **more)
         for name, kind in self.contract.parameters.items():
             if isinstance(kind, c.Loan):
                 index = t.var(f"index of {name}", 32)
@@ -203,24 +218,36 @@ class Refinement:
         heap = self.library.heap(path)
         return laid.abstraction.element(heap, heap.at(laid.place.address, laid.abstraction.struct), index)  # type: ignore[no-any-return]
 
+    def _state(self, path: CallPath, name: str, **more: Any) -> Any:
+        """The abstract state that a structure is in."""
+        return self.library.state(path, self.laid[name], self.facts, **more)
+
     # ---- after the call
 
     def _after(
-        self, start: CallPath, end: CallPath, ways: list[_Alternative], bound: Mapping[str, Any], unreached: set[int]
+        self, start: CallPath, end: CallPath, ways: list[Alternative], bound: Mapping[str, Any], unreached: set[int]
     ) -> None:
-        new = {name: self.library.state(end, laid, self.facts) for name, laid in self.laid.items()}
-        always = [*self._untouched(start, end)]
-        for laid in self.laid.values():
-            always += [(f"afterwards {name}", condition) for name, condition in self.library.invariant(end, laid)]
+        new = {name: self._state(end, name) for name in self.laid}
+        always = [*self._untouched(start, end), *self._still_valid(end)]
         for place, way in enumerate(ways):
-            if not end.possible(way.decided):
+            if not self._is_possible(end, way.decided):
                 continue
             unreached.discard(place)
             claims = always + list(self._claims(end, way, bound, new))
-            given = [way.decided, *self._choices(end, way)]
-            holding(self.library, end, given, claims, self._told)
+            self._conclude(end, way, [way.decided, *self._choices(end, way)], claims)
 
-    def _choices(self, end: CallPath, way: _Alternative) -> Iterator[Bool]:
+    def _is_possible(self, end: CallPath, condition: Bool) -> bool:
+        return end.possible(condition)
+
+    def _conclude(self, end: CallPath, way: Alternative, given: list[Bool], claims: list[tuple[str, Bool]]) -> None:
+        holding(self.library, end, given, claims, self._told)
+
+    def _still_valid(self, end: CallPath) -> Iterator[tuple[str, Bool]]:
+        for laid in self.laid.values():
+            for name, condition in self.library.invariant(end, laid):
+                yield f"afterwards {name}", condition
+
+    def _choices(self, end: CallPath, way: Alternative) -> Iterator[Bool]:
         """What was chosen is what was returned."""
         for name, kind in self.contract.parameters.items():
             if isinstance(kind, c.Out) and name in way.outcome.changes:
@@ -234,7 +261,7 @@ class Refinement:
         return end.memory.load(region.base, region.size_bytes, 0)
 
     def _claims(
-        self, end: CallPath, way: _Alternative, bound: Mapping[str, Any], new: Mapping[str, Any]
+        self, end: CallPath, way: Alternative, bound: Mapping[str, Any], new: Mapping[str, Any]
     ) -> Iterator[tuple[str, Bool]]:
         yield "what is chosen is allowed", way.chosen
         rax = end.registers.read("rax")

@@ -1,0 +1,13 @@
+"""An index pool's functions do what their contracts say, from every valid state of any capacity."""
+
+import pytest
+
+BOUND = "every capacity"
+
+
+@pytest.mark.parametrize("function", ["take", "is_used", "refresh", "release", "capacity", "entry", "restore"])
+def test_function_does_what_its_contract_says(library, shown, function):
+    from pytest_vigor.refine.unbounded import AtEveryCapacity
+
+    name = f"index_pool_{function}"
+    shown(name, BOUND, [(BOUND, AtEveryCapacity(library, library.contracts.by_name[name]).verdict())])

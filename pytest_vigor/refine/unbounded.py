@@ -1,0 +1,73 @@
+"""A compiled function against its contract at every capacity: its structure's elements are an array as long as one
+likes, and what holds of all of them is used where it is needed.
+
+``libvig/<structure>/abstraction.py`` says as ``Unbounded`` what such memory means: ``lay`` puts it there, ``state`` is
+the abstract state, ``row`` is what the elements are made of and ``row.after`` what has become of that when the abstract
+state has changed, ``claims`` is the invariant, and ``known`` is the invariant of what some values are made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pytest_vigor import contract as c, term as t
+from pytest_vigor.ghost.flows import INDEX_BITS
+from pytest_vigor.refine.everywhere import Everywhere
+from pytest_vigor.refine.functions import Example, example
+from pytest_vigor.refine.library import Laid, Library, NotShown, Refuted, Unsettled
+from pytest_vigor.refine.machine import CallPath
+from pytest_vigor.refine.refinement import Alternative, Refinement
+from pytest_vigor.term import Bool
+
+
+class AtEveryCapacity(Refinement):
+    """The proof of one function of a structure."""
+
+    def __init__(self, library: Library, contract: c.Contract) -> None:
+        super().__init__(library, contract, {})
+        self.facts = self.everywhere = Everywhere()
+        (self.name, kind), *_ = ((name, k) for name, k in contract.parameters.items() if isinstance(k, c.State))
+        self.abstraction = library.abstractions[kind.cls.kind]  # type: ignore[attr-defined]
+        assert self.abstraction.unbounded is not None
+        self.any = self.abstraction.unbounded(library.structs, self.everywhere)
+        self.key = 0
+
+    def _lay(self, path: CallPath) -> CallPath:
+        region = self.any.lay(path)
+        place = self.library.heap(path).at(region.base, self.abstraction.struct)
+        self.laid[self.name] = Laid(self.abstraction, place, region, {}, ())
+        self.key = path.memory.key_of(region.base)
+        return path
+
+    def _state(self, path: CallPath, name: str, **more: Any) -> Any:
+        return self.any.state(path, self.key)
+
+    def _still_valid(self, end: CallPath) -> Iterator[tuple[str, Bool]]:
+        yield from ()  # what is depends on which way the contract goes
+
+    def _conclude(self, end: CallPath, way: Alternative, given: list[Bool], claims: list[tuple[str, Bool]]) -> None:
+        result = t.extract(end.registers.read("rax"), 64, INDEX_BITS - 1, 0)
+        changed = way.outcome.changes.get(self.name)
+        row = self.any.row if changed is None else self.any.row.after(changed.flows, result)
+        claims = claims + [(f"afterwards {name}", holds) for name, holds in self.any.claims(end, self.key, row)]
+        self.everywhere.as_many(result, *self.any.first(result))
+        found = self._example([*end.conditions(), *given, t.lnot(t.land(*(claim for _, claim in claims)))])
+        if found is None:
+            raise NotShown(Unsettled("the solver gave up"))
+        if not isinstance(found, bool):
+            failing = [name for name, claim in claims if found.seen(claim) is False]
+            raise NotShown(Refuted("\n".join(["; ".join(failing), *self._told(found)])))
+
+    def _is_possible(self, end: CallPath, condition: Bool) -> bool:
+        return self._example([*end.conditions(), condition]) is not False
+
+    def _example(self, asked: list[Bool]) -> Example | bool | None:
+        """Values for what is asked, as far as instances of what holds everywhere tell."""
+        asked = [*asked, *self.everywhere.known]
+        known = self.any.known(*asked)
+        return example([*dict.fromkeys([*asked, *self.everywhere.known, *known])])
+
+    def _told(self, model: Any) -> list[str]:
+        lines = super()._told(model)
+        return [*lines, f"    capacity = {model.seen(self.any.capacity)}, used = {model.seen(self.any.row.used)}"]
