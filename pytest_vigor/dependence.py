@@ -6,7 +6,6 @@ import ast
 import hashlib
 import importlib.util
 import os
-import pickle
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 _PACKAGE = str(Path(__file__).parent)
 _INSTALLED = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+_OF_INSTALLED = ("site-packages", "dist-packages")
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _OURS = frozenset({"/proc/self/statm"})  #: read by this tool itself while a property runs
 _PROGRAMS = (".py", ".pyc", ".so")
@@ -77,10 +77,7 @@ def _data(module: str, names: Mapping[str, Any]) -> str:
         if shown is None and isinstance(value, type):
             shown = _data(module, vars(value)) if value.__module__ == module else ""
         elif shown is None and not callable(value):
-            try:
-                shown = hashlib.sha256(pickle.dumps(value)).hexdigest()
-            except Exception:  # whatever its class raises
-                shown = f"{os.getpid()} {id(value)}"  # never the same again
+            shown = repr(value)  # with its address in it, as of what does not say what it is, never the same again
         out.append(f"{name} {shown}")
     return "\n".join(out)
 
@@ -106,7 +103,9 @@ def _is_own(module: ModuleType) -> bool:
 
 def _is_own_path(path: str) -> bool:
     """Whether it belongs to the project that is being tested, rather than to Python, to what is installed, or here."""
-    return path.endswith(".py") and not path.startswith((*_INSTALLED, _PACKAGE))
+    if not path.endswith(".py") or path.startswith((*_INSTALLED, _PACKAGE)):
+        return False
+    return not any(part in _OF_INSTALLED for part in Path(path).parts)  # of another environment that this one sees
 
 
 def _source(name: str) -> str | None:

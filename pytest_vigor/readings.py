@@ -180,8 +180,9 @@ def _reached(
 
     examples: int = item.config.getoption("vigor_reach")
     example = verdict.counterexample
-    found = example.reach is Reach.FOUND or is_initial(example)
-    if not examples or not example.confirmed or not example.run.steps or found:
+    if not examples or not example.confirmed or not example.run.steps:
+        return verdict
+    if example.reach is Reach.FOUND or is_initial(example):
         return verdict
     return _trials(item.config).reached(nf, function, item.obj, claim, item.nodeid, verdict, examples)
 
