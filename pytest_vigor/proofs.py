@@ -60,7 +60,7 @@ class Proofs:
             self._begin(item, nf)
         elif self._ahead is not None:
             work = self.checker.work
-            work.begin(f"another process judging {item.name} of {nf.name}")
+            work.begin(f"judging {item.name} of {nf.name} in another process")
             self._ahead.reach(place, work.check)
             work.end()
             made = self._get(key)

@@ -77,10 +77,12 @@ def test_time_that_runs_out_is_unknown_with_the_path_and_the_line(project: Proje
 
 def test_memory_that_runs_out_is_unknown(project: Project) -> None:
     project.properties("def test_it(step):\n    assert not step.flooded\n")
-    ran = project.prove("--vigor-memory", "1")
-    assert ran.verdict("test_it") == "Unknown"
-    assert "the budget of 1 MiB of memory" in ran.said("test_it")
-    assert "raise --vigor-memory" in ran.said("test_it")
+    # In a process of its own: what z3 may take is for a whole process, and other tests were in this one.
+    command = project.command("--vigor", "--vigor-memory", "1")
+    ran = subprocess.run(command, cwd=project.path, capture_output=True, text=True)
+    assert ran.returncode == 1 and "\nUNKNOWN: it\n" in ran.stdout
+    assert "the budget of 1 MiB of memory" in ran.stdout
+    assert "raise --vigor-memory" in ran.stdout
     assert project.prove().outcomes == {"test_it": "passed"}  # and nothing of it is remembered
 
 
@@ -129,7 +131,7 @@ def test_ctrl_c_tells_what_is_known_and_loses_nothing(project: Project) -> None:
     project.properties(ENDLESS)
     stopped = project.interrupted("--vigor", "-q")
     assert stopped.returncode == pytest.ExitCode.INTERRUPTED
-    assert "while judging test_endless of gate: 0 of 2 paths" in stopped.stdout
+    assert "while judging test_endless of gate" in stopped.stdout
     assert "1 of 1 property proved" in stopped.stdout  # test_quick
     assert len(project.cached()) == 1
     assert project.prove("-k", "quick").records["test_quick"]["cached"]

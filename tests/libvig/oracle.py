@@ -216,10 +216,12 @@ def in_use(library: Library, structure: Structure, parameters: Arguments) -> Sub
     """An empty structure: a new one, or where that takes much memory one that was emptied."""
     which = (library.path, structure.name, tuple(sorted(parameters.items())))
     before = _IN_USE.get(which)
+    made: Subject | None
     if before is not None and structure.empty is not None:
         structure.empty(library, before.pointer, before.entries)
-        return Subject(library, structure, parameters, before.pointer)
-    made = allocate(library, structure, parameters)
+        made = Subject(library, structure, parameters, before.pointer)
+    else:
+        made = allocate(library, structure, parameters)
     assert made is not None
     if structure.empty is not None:
         _IN_USE[which] = made
