@@ -64,12 +64,6 @@ class Unbounded:
             self.facts.touch("pool", node)
         return conditions
 
-    def first(self, many):
-        """Whether there are so many nodes, and which are the first of the row."""
-        row = self.row
-        exist = t.ule(32, many, row.nodes)
-        return exist, lambda node: t.land(t.ult(32, node, row.nodes), t.ult(32, row.position(node), many))
-
     def lay(self, path):
         """A pool in memory; its region."""
         size = t.add(64, self.begin_bytes, t.scale(64, t.zext(self.row.nodes, 32, 64), self.node.size_bytes))

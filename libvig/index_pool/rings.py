@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from pytest_vigor import term as t
-from pytest_vigor.ghost.flows import Erased, Expired, Flows, Put, Refreshed
+from pytest_vigor.ghost.flows import Erased, Flows, Put, Refreshed
 from pytest_vigor.layout import Struct
 from pytest_vigor.refine.abstraction import beside
 from pytest_vigor.refine.array import packed
@@ -73,15 +73,6 @@ class Rings:
     position: Function
     age: Function
 
-    @classmethod
-    def new(cls, capacity: Value) -> "Rings":
-        """The row in which no index is used, and the lowest will be first."""
-
-        def turned(at: Value) -> Value:
-            return _choose(at, (t.ule(BITS, at, capacity), _sub(capacity, at)))
-
-        return cls(capacity, 0, _inside(turned), _inside(turned), lambda _: ages.UNUSED)
-
     # ---- what memory holds
 
     @property
@@ -140,8 +131,8 @@ class Rings:
 
     # ---- what becomes of it
 
-    def after(self, flows: Flows, count: Value) -> "Rings":
-        """The row when the pool has changed as its contract says; ``count`` is how many indices were released."""
+    def after(self, flows: Flows) -> "Rings":
+        """The row when one index of the pool has changed as its contract says."""
         match flows:
             case Put():
                 return self._moved(flows.index, self.used, _add(self.used, 1), flows.time)
@@ -149,8 +140,6 @@ class Rings:
                 return self._moved(flows.index, _sub(self.used, 1), self.used, flows.time)
             case Erased():
                 return self._moved(flows.index, self.capacity, _sub(self.used, 1), ages.UNUSED)
-            case Expired():
-                return self.without(count)
         return self
 
     def _moved(self, node: Value, to: Value, used: Value, age: Value) -> "Rings":
@@ -173,27 +162,6 @@ class Rings:
             return t.ite(AGE_BITS, _eq(other, node), age, self.age(other))
 
         return replace(self, used=used, order=_inside(order), position=_inside(position), age=age_)
-
-    def without(self, count: Value) -> "Rings":
-        """The oldest ones are released one after the other."""
-        rest = _sub(self.capacity, count)
-
-        def order(position: Value) -> Value:
-            old = _choose(
-                position, (t.ule(BITS, position, rest), _add(position, count)),
-                (t.ule(BITS, position, self.capacity), _sub(position, _add(rest, 1))),
-            )  # fmt: skip
-            return self.order(old)
-
-        def position(node: Value) -> Value:
-            old = self.position(node)
-            gone, stays = _lt(old, count), t.ule(BITS, old, self.capacity)
-            return _choose(old, (gone, _add(_add(rest, 1), old)), (stays, _sub(old, count)))
-
-        def age(node: Value) -> Value:
-            return t.ite(AGE_BITS, _lt(self.position(node), count), ages.UNUSED, self.age(node))
-
-        return replace(self, used=_sub(self.used, count), order=_inside(order), position=_inside(position), age=age)
 
 
 class Unknown:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 
 from pytest_vigor import term as t
-from pytest_vigor.ghost.facts import COUNT_BITS, Extent, Facts, Predicate
+from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.ghost.flows import INDEX_BITS
 from pytest_vigor.refine.listed import Entry
 from pytest_vigor.term import Bool, Value
@@ -17,30 +17,10 @@ class Everywhere(Facts):
     def __init__(self) -> None:
         super().__init__()
         self.concluding = False
-        self._counts: dict[Hashable, tuple[Value, Predicate]] = {}
 
     @property
     def defined(self) -> list[Bool]:
         return self.known
-
-    def count(
-        self, identity: Hashable, name: str, capacity: Value, predicate: Predicate, extent: Extent
-    ) -> Value:
-        count = super().count(identity, name, capacity, predicate, extent)
-
-        def counted(index: Value) -> Bool:
-            return t.land(t.ult(INDEX_BITS, index, capacity), predicate(index))
-
-        self._counts[identity] = count, counted
-        return count
-
-    def as_many(self, number: Value, exist: Bool, among: Predicate) -> None:
-        """If there are so many indices, those ``among``, and a count is about just these, it is that number: unless
-        there is an index that only one of both is about, it is."""
-        for count, predicate in self._counts.values():
-            other = t.var(f"not counted.{len(self.known)}", INDEX_BITS)
-            same = t.iff(predicate(other), among(other))
-            self.fact(t.implies(t.land(exist, same), t.eq(COUNT_BITS, count, number)))
 
 
 class IndexedFlows:

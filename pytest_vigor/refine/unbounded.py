@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from pytest_vigor import contract as c, term as t
-from pytest_vigor.ghost.flows import INDEX_BITS
 from pytest_vigor.refine.everywhere import Everywhere
 from pytest_vigor.refine.functions import Example, example
 from pytest_vigor.refine.library import Laid, Library, NotShown, Refuted, Unsettled
@@ -47,11 +46,9 @@ class AtEveryCapacity(Refinement):
         yield from ()  # what is depends on which way the contract goes
 
     def _conclude(self, end: CallPath, way: Alternative, given: list[Bool], claims: list[tuple[str, Bool]]) -> None:
-        result = t.extract(end.registers.read("rax"), 64, INDEX_BITS - 1, 0)
         changed = way.outcome.changes.get(self.name)
-        row = self.any.row if changed is None else self.any.row.after(changed.flows, result)
+        row = self.any.row if changed is None else self.any.row.after(changed.flows)
         claims = claims + [(f"afterwards {name}", holds) for name, holds in self.any.claims(end, self.key, row)]
-        self.everywhere.as_many(result, *self.any.first(result))
         found = self._example([*end.conditions(), *given, t.lnot(t.land(*(claim for _, claim in claims)))])
         if found is None:
             raise NotShown(Unsettled("the solver gave up"))
