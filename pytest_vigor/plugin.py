@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_vigor.property.steps import Step
 
 MEMORY_MIB = 8192
-REACH_EXAMPLES = 50
+REACH_EXAMPLES = 15
 _READINGS = "pytest_vigor.readings"  #: imported when the first property runs
 
 
