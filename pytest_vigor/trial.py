@@ -13,10 +13,11 @@ from pytest_vigor.contract import Contracts, collect, module_at
 from pytest_vigor.counterexample import Counterexample, Obligation, Reach
 from pytest_vigor.errors import CaptureError
 from pytest_vigor.free_fields import free_fields
+from pytest_vigor.fuzz import arguments
 from pytest_vigor.fuzz.configurations import find
 from pytest_vigor.fuzz.examples import Failing, Ground, Tally, try_out
 from pytest_vigor.fuzz.play import Player
-from pytest_vigor.fuzz.words import operands, words
+from pytest_vigor.fuzz.words import names, operands, words
 from pytest_vigor.headers import Header, read_header
 from pytest_vigor.network_function import NetworkFunction
 from pytest_vigor.plain import broken_kinds, plain_step
@@ -56,7 +57,8 @@ class Tried:
             found = find(self.player, self.header)
             code = b"".join(each.data for each in self.binary.segments if each.executable)
             numbers = (*self.header.constants.values(), *operands(code))
-            self._ground = Ground(self.player, self.header, found, numbers)
+            accepted = arguments.find(self.player, self.header, found, numbers)
+            self._ground = Ground(self.player, self.header, found, accepted, numbers)
         return self._ground
 
 
@@ -99,7 +101,7 @@ class Trials:
         ground = tried.ground
         if not ground.configurations.accepted:
             return Fuzzed(0, 0), Tally()
-        ground = Ground(ground.player, ground.header, ground.configurations, words([origin], ground.words))
+        ground = replace(ground, words=words([origin], ground.words), names=names(origin))
         tally = try_out(ground, function, identity, self.seed, examples)
         if tally.unfit:
             return Unknown(tally.unfit, "report this: a contract, or libVig, is wrong"), tally

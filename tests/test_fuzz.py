@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from project import ALWAYS_THE_SAME, GATE, GATE_HEADER, Project
+
+from pytest_vigor import assume
+from pytest_vigor.build import binary_of
+from pytest_vigor.fuzz.words import names
+from pytest_vigor.network_function import NetworkFunction
+from pytest_vigor.trial import Trials
 
 pytest_plugins = ["pytester"]
 
@@ -246,3 +254,27 @@ def test_fuzzing_the_shipped_nfs_finds_nothing_wrong(pytester: pytest.Pytester) 
     found.stdout.fnmatch_lines(["*nat: fuzzed:*0 of 2 properties refuted*"])
 
 
+def test_arguments_that_an_nf_accepts_are_found_by_asking_it() -> None:
+    folder = ROOT / "nfs" / "router"
+    trials = Trials(seed=0)
+    try:
+        found = trials.ready(NetworkFunction("router", binary_of(folder), folder / "router.h")).ground.accepted
+    finally:
+        trials.close()
+    routes = [(int.from_bytes(each[:4], "big"), *struct.unpack("<HH", each[4:])) for each in found["router_add_route"]]
+    assert len(routes) > 10 and len({length for _, length, _ in routes}) > 3
+    for prefix, length, device in routes:
+        assert device < 2 and length <= 32 and not prefix & ((1 << 32 - length) - 1)
+
+
+def is_whole(packet: Any) -> bool:
+    return bool(packet.ipv4.checksum_is_right)
+
+
+def test_what_a_property_names_is_in_it_and_in_what_it_calls() -> None:
+    def property_(step: Any) -> None:
+        assume(any(each.udp for each in (step.packet,)) and is_whole(step.packet))
+        assert step.packet.byte(14) == 0x45
+
+    assert {"packet", "udp", "ipv4", "checksum_is_right", "byte 14"} <= names(property_)
+    assert "Truth" not in names(property_), "what the tool itself names is left out"

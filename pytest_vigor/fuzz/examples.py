@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +69,9 @@ class Ground:
     player: Player
     header: Header
     configurations: Configurations
+    accepted: Mapping[str, Sequence[bytes]]  #: arguments, by function
     words: tuple[int, ...]
+    names: frozenset[str] = frozenset()  #: what the property speaks of
 
 
 def try_out(
@@ -198,7 +200,8 @@ class _Trying:
             config, device_count = ground.configurations.chosen([0] * ground.configurations.width)
             play = ground.player.play(config, device_count)
         scene = Scene(
-            ground.header, ground.configurations.leaves, config, device_count, ground.words, Manner.of(manner)
+            ground.header, ground.configurations.leaves, config, device_count, ground.words, Manner.of(manner),
+            ground.accepted, ground.names,
         )
         init = play.init
         if init.ending == REFUSED:

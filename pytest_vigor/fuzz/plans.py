@@ -14,6 +14,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from pytest_vigor.behaviour import LENGTH_MAX
+from pytest_vigor.fuzz.configurations import assembled
 from pytest_vigor.fuzz.frames import (
     KINDS,
     TRANSPORTS,
@@ -27,11 +28,12 @@ from pytest_vigor.fuzz.scene import Scene, compared, kind_of, lately, usual
 from pytest_vigor.headers import Entry
 from pytest_vigor.layout import Type, scalars
 from pytest_vigor.notation import part
-from pytest_vigor.packet import ETHER_BYTES, PROTOCOL_TCP, PROTOCOL_UDP
+from pytest_vigor.packet import ETHER_BYTES, HEADERS, IPV4_BYTES, PROTOCOL_TCP, PROTOCOL_UDP
 from pytest_vigor.trace import Step
 
 LARGE = (1 << 56) - 1
 _ELSEWHERE = 176  #: of 256
+_ACCEPTED = 3  #: of 4
 STEPS_MAX = 20
 LENGTHS = (60, 64, ETHER_BYTES - 1, ETHER_BYTES, 12, 0, 1, 33, 34, 41, 42, 53, 54, 1514, LENGTH_MAX, LENGTH_MAX - 1)
 MINIMUM_BYTES = 60  #: IEEE 802.3 §3.2.8, without the check sequence
@@ -47,6 +49,7 @@ ODD: tuple[tuple[str, str, tuple[int, ...]], ...] = (
     ("tcp", "checksum", (0, 0xFFFF)), ("tcp", "flags", (2, 16, 1, 4)), ("ipv4", "tos", (1,)),
     ("ether", "type", (0x86DD, 0x0806, 0x8100, 0, 0x0600)), ("ipv4", "identification", (1,)),
 )  # fmt: skip
+_NAMED = len(ODD) * 3 // 2  #: numbers up to this stand for those that the property speaks of
 #: Those of them with which a packet is still one of its kind.
 MILD = {("ipv4", "ttl"), ("ipv4", "checksum"), ("udp", "checksum"), ("tcp", "checksum"), ("tcp", "flags"),
         ("ipv4", "tos"), ("ipv4", "identification")}  # fmt: skip
@@ -68,7 +71,7 @@ class Plan:
     length: int
     protocol: int
     fields: tuple[tuple[int, int], ...]  #: which of KINDS, and its value
-    odd: tuple[int, int]  #: which of ODD (0 for none), and its value
+    odd: tuple[int, int]  #: which of ODD, or one that the property names (0 for none), and its value
     fill: int
     entry: int
     argument: tuple[int, ...]
@@ -111,7 +114,7 @@ def plans(entries: Sequence[Entry]) -> Any:
         odd = draw(_ODDITY)
         return Plan(
             made, earlier, draw(_BYTE), draw(_NUMBER), draw(_LENGTH), protocol, fields,
-            (odd, draw(_BYTE) if 0 < odd <= len(ODD) else 0), draw(_BYTE) if odd > 2 * len(ODD)
+            (odd, draw(_BYTE) if 0 < odd <= _NAMED else 0), draw(_BYTE) if odd > 2 * len(ODD)
             else 0, 0, (),
         )  # fmt: skip
 
@@ -133,12 +136,13 @@ def step_of(plan: Plan, scene: Scene, entries: Sequence[Entry]) -> Step:
 def _argument(entry: Entry, numbers: Sequence[int], scene: Scene) -> bytes | None:
     if entry.argument is None:
         return None
-    memory = bytearray(entry.argument.size_bytes)
-    for leaf, number in zip(scalars(entry.argument), numbers, strict=False):
-        kind, size = kind_of(leaf.type), leaf.type.size_bytes
-        value = scene.value(kind, number) & ((1 << 8 * size) - 1)
-        memory[leaf.offset : leaf.offset + size] = value.to_bytes(size, "little" if kind == "number" else "big")
-    return bytes(memory)
+    share, rest = numbers[0] % 4, numbers[0] // 4
+    accepted = scene.accepted.get(entry.name, ())
+    if accepted and share < _ACCEPTED:
+        return accepted[rest % len(accepted)]
+    leaves = scalars(entry.argument)
+    values = [scene.value(kind_of(leaf.type), number) for leaf, number in zip(leaves, numbers, strict=False)]
+    return assembled(entry.argument, leaves, values)
 
 
 def frame_of(plan: Plan, scene: Scene) -> tuple[int, bytes]:
@@ -149,9 +153,8 @@ def frame_of(plan: Plan, scene: Scene) -> tuple[int, bytes]:
         for (header, name), kind, number in _changes(plan):
             if header in found:
                 put(frame, found[header], header, name, scene.value(kind, number))
-    which, value = plan.odd
-    is_odd = 0 < which <= len(ODD) and (not scene.manner.tame or ODD[which - 1][:2] in MILD)
-    header, name, values = ODD[which - 1] if is_odd else ("", "", (0,))
+    (header, name, values), value = _odd(plan, scene), plan.odd[1]
+    is_odd = bool(header)
     if is_odd and name != "checksum" and header in found:
         put(frame, found[header], header, name, values[value % len(values)])
     fix_checksums(frame)
@@ -161,6 +164,26 @@ def frame_of(plan: Plan, scene: Scene) -> tuple[int, bytes]:
     if plan.made == FRESH or plan.device >= _ELSEWHERE:
         device = plan.device % scene.device_count
     return device, _cut(bytes(frame), plan, scene)
+
+
+def _odd(plan: Plan, scene: Scene) -> tuple[str, str, tuple[int, ...]]:
+    """What is odd about a plan's packet. Some are so in what the property speaks of, else hardly any would be."""
+    which = plan.odd[0]
+    if 0 < which <= len(ODD) and (not scene.manner.tame or ODD[which - 1][:2] in MILD):
+        return ODD[which - 1]
+    named = [each for each in ODD if _is_named(*each[:2], scene.names)] if len(ODD) < which <= _NAMED else []
+    return named[which % len(named)] if named else ("", "", (0,))
+
+
+#: Where headers usually begin.
+_STARTS = {"ether": 0, "ipv4": ETHER_BYTES, **dict.fromkeys(("tcp", "udp"), ETHER_BYTES + IPV4_BYTES)}
+
+
+def _is_named(header: str, name: str, names: frozenset[str]) -> bool:
+    headers = {header, "tcpudp"} if header in ("tcp", "udp") else {header}
+    if f"byte {_STARTS[header] + HEADERS[header][name].offset_bits // 8}" in names:
+        return True
+    return bool(headers & names) and any(each == name or each.startswith(f"{name}_") for each in names)
 
 
 def _changes(plan: Plan) -> list[tuple[tuple[str, str], str, int]]:
@@ -187,8 +210,9 @@ def _base(plan: Plan, scene: Scene) -> tuple[int, bytearray]:
             if header == "ether":
                 put(frame, 0, header, name, value)
         return device, frame
-    words = 6 if plan.odd == (1, 0) and not scene.manner.tame else 5
-    return device, datagram(fields, protocol, words)
+    header, name, values = _odd(plan, scene)
+    words = values[plan.odd[1] % len(values)] if (header, name) == ("ipv4", "ihl") else 0
+    return device, datagram(fields, protocol, max(words, IPV4_BYTES // 4))
 
 
 def _fitting(

@@ -84,6 +84,8 @@ class Scene:
     device_count: int
     words: tuple[int, ...]
     manner: Manner
+    accepted: Mapping[str, Sequence[bytes]]  #: arguments of the NF's further functions, the plainest first
+    names: frozenset[str]  #: what the property speaks of
     state: Mapping[str, ObjectState] = field(default_factory=dict)
     figures: dict[str, int] = field(default_factory=dict)
     received: list[tuple[int, bytes]] = field(default_factory=list)

@@ -1,5 +1,5 @@
 """The numbers that stand in a property's module, in an NF's header and in its code: those that code is likely to
-compare with."""
+compare with. And what a property names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 _SMALLEST = 16  #: below, numbers turn up by themselves
@@ -27,6 +28,33 @@ def words(functions: Iterable[Callable[..., Any]], constants: Iterable[int]) -> 
             found |= dict.fromkeys(_literals(module.__file__ or ""))
     found |= dict.fromkeys(each for each in constants if each >= _SMALLEST)
     return tuple(dict.fromkeys(near for each in found for near in (each, each + 1, each - 1)))
+
+
+def names(function: Callable[..., Any]) -> frozenset[str]:
+    """What a property, and the functions of its project that it calls, name: fields of packets among other things. The
+    numbers where ``byte`` is named are in it as ``byte 14``."""
+    found: set[str] = set()
+    left, seen = [function], set()
+    while left:
+        each = inspect.unwrap(left.pop())
+        if each in seen or not inspect.isroutine(each) or (each.__module__ or "").startswith("pytest_vigor."):
+            continue
+        seen.add(each)
+        codes = [*_codes(getattr(each, "__code__", None))]
+        named = [name for code in codes for name in code.co_names]
+        found.update(named)
+        if "byte" in named:
+            found.update(f"byte {value}" for code in codes for value in code.co_consts if type(value) is int)
+        left += [known for known in map(getattr(each, "__globals__", {}).get, named) if callable(known)]
+    return frozenset(found)
+
+
+def _codes(code: Any) -> Iterator[CodeType]:
+    """Code and what is defined within."""
+    if inspect.iscode(code):
+        yield code
+        for each in code.co_consts:
+            yield from _codes(each)
 
 
 def operands(code: bytes) -> tuple[int, ...]:
