@@ -70,6 +70,11 @@ class Ahead:
             meanwhile()
             sleep(LOOK_SECONDS)
 
+    def done(self) -> bool:
+        """Whether all children have come to their end."""
+        self._children = [child for child in self._children if os.waitpid(child, os.WNOHANG) == (0, 0)]
+        return not self._children
+
     def close(self) -> None:
         """Ends the children."""
         for child in self._children:

@@ -23,7 +23,7 @@ _PROGRAMS = (".py", ".pyc", ".so")
 
 
 class Dependence:
-    """Digests of what properties depend on; each module is looked at once."""
+    """Digests of what properties depend on; the text of each module is looked at once."""
 
     def __init__(self, plugins: Sequence[ModuleType] = ()) -> None:
         """``plugins`` are modules that any property may depend on, such as conftest.py."""
@@ -33,7 +33,12 @@ class Dependence:
     def digest(self, module: str, name: str, arguments: Mapping[str, Any]) -> str | None:
         """Of the function with a name in a module, called with these arguments; None where nobody can tell, as an
         argument is not plain data."""
-        shown = plain(dict(arguments))
+        try:
+            return self._digest(module, name, plain(dict(arguments)))
+        except RecursionError:  # data that contains itself
+            return None
+
+    def _digest(self, module: str, name: str, shown: str | None) -> str | None:
         if shown is None or module not in sys.modules:
             return None
         parts = [sys.version, str(sys.flags.optimize), module, name, shown]
@@ -43,12 +48,12 @@ class Dependence:
             if each not in seen:
                 seen.add(each)
                 text, imported = self._look_at(each)
-                parts.append(f"{each} {text}")
+                parts.append(f"{each} {text} {_held(each) if text else ''}")
                 waiting.extend(sorted(imported - seen))
         return hashlib.sha256("\n".join([*parts[:5], *sorted(parts[5:])]).encode()).hexdigest()
 
     def _look_at(self, name: str) -> tuple[str, frozenset[str]]:
-        """A digest of a module's text and data, and what it imports."""
+        """A digest of a module's text, and what it imports."""
         if name not in self._files:
             self._files[name] = self._read(name)
         return self._files[name]
@@ -62,9 +67,13 @@ class Dependence:
             return f"{about.st_mtime_ns} {about.st_size}", frozenset()
         text = Path(path).read_bytes()
         package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
-        data = _data(name, vars(sys.modules[name])) if name in sys.modules else ""
-        imported = frozenset(_imported(ast.parse(text), package))
-        return hashlib.sha256(text + data.encode()).hexdigest(), imported
+        return hashlib.sha256(text).hexdigest(), frozenset(_imported(ast.parse(text), package))
+
+
+def _held(name: str) -> str:
+    """The data in a module of the project, as it is now."""
+    module = sys.modules.get(name)
+    return _data(name, vars(module)) if module is not None and _is_own(module) else ""
 
 
 def _data(module: str, names: Mapping[str, Any]) -> str:
@@ -77,9 +86,18 @@ def _data(module: str, names: Mapping[str, Any]) -> str:
         if shown is None and isinstance(value, type):
             shown = _data(module, vars(value)) if value.__module__ == module else ""
         elif shown is None and not callable(value):
-            shown = repr(value)  # with its address in it, as of what does not say what it is, never the same again
+            shown = _shown(value)
         out.append(f"{name} {shown}")
     return "\n".join(out)
+
+
+def _shown(value: Any) -> str:
+    """What something says of itself. With its address in it, as of what does not say what it is, that is never the same
+    again."""
+    try:
+        return repr(value)
+    except Exception:  # whatever its class raises
+        return f"{os.getpid()} {id(value)}"
 
 
 def plain(value: Any) -> str | None:

@@ -22,6 +22,14 @@ Record = dict[str, Any]
 Judged = tuple[Verdict, Record]
 
 
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """The processes that are at work on properties of one NF, and the places of these by their ids."""
+
+    ahead: Ahead
+    places: Mapping[str, int]
+
+
 @dataclass
 class Proofs:
     """The proofs of a session."""
@@ -31,9 +39,8 @@ class Proofs:
     judge: Callable[[pytest.Function, NetworkFunction, Mapping[str, Any]], Judged]
     workers: int
     _store: Store = field(init=False)
-    _ahead: Ahead | None = None
-    _places: dict[str, int] = field(default_factory=dict)  #: of the items that others may be at work on
-    _begun: set[NetworkFunction] = field(default_factory=set)
+    _others: _Others | None = None
+    _given: set[str] = field(default_factory=set)  #: ids of all items that others were given in this session
 
     def __post_init__(self) -> None:
         self._store = Store(self.checker.store.folder / "proofs", KEPT)
@@ -52,27 +59,30 @@ class Proofs:
         """What becomes of a property: as is known, or found out now."""
         arguments = arguments_of(item)
         key = self._key(item, nf, arguments)
-        place = self._places.get(item.nodeid)
-        if place is None:
-            found = self._get(key)
-            if found is not None:
-                return found[0], {**found[1], "cached": True, "seconds": 0.0, "explore_seconds": 0.0}
-            self._begin(item, nf)
-        elif self._ahead is not None:
-            work = self.checker.work
-            work.begin(f"judging {item.name} of {nf.name} in another process")
-            self._ahead.reach(place, work.check)
-            work.end()
-            made = self._get(key)
-            if made is not None:
-                return made
-        return self._judged(item, nf, arguments, key)
+        if not self._wait(item, nf):
+            self._begin(item, nf, key)
+        found = self._get(key)
+        if found is None:
+            return self._judged(item, nf, arguments, key)
+        if item.nodeid in self._given:
+            return found
+        return found[0], {**found[1], "cached": True, "seconds": 0.0, "explore_seconds": 0.0}
 
     def close(self) -> None:
         """Ends other processes."""
-        if self._ahead is not None:
-            self._ahead.close()
-            self._ahead = None
+        if self._others is not None:
+            self._others.ahead.close()
+            self._others = None
+
+    def _wait(self, item: pytest.Function, nf: NetworkFunction) -> bool:
+        """Waits for whoever is at work on a property; whether it is one of theirs."""
+        if self._others is None or item.nodeid not in self._others.places:
+            return False
+        work = self.checker.work
+        work.begin(f"judging {item.name} of {nf.name} in another process")
+        self._others.ahead.reach(self._others.places[item.nodeid], work.check)
+        work.end()
+        return True
 
     def _judged(
         self, item: pytest.Function, nf: NetworkFunction, arguments: Mapping[str, Any], key: str | None
@@ -99,15 +109,16 @@ class Proofs:
         except (KeyError, TypeError, ValueError):
             return None
 
-    def _begin(self, item: pytest.Function, nf: NetworkFunction) -> None:
-        """Has other processes begin with the NF's last properties, once it is explored."""
-        if nf in self._begun:
+    def _begin(self, item: pytest.Function, nf: NetworkFunction, key: str | None) -> None:
+        """Has other processes begin with the NF's last properties, if they have nothing else to do and this one is to
+        be proved."""
+        if self.workers <= 0 or (self._others is not None and not self._others.ahead.done()):
             return
-        self._begun.add(nf)
         self.close()
-        if self.workers <= 0:
+        if self._get(key) is not None:
             return
         jobs: list[Callable[[], object]] = []
+        places: dict[str, int] = {}
         mark, items = item.get_closest_marker("nf"), item.session.items
         for other in items[items.index(item) + 1 :]:
             if not isinstance(other, pytest.Function) or "step" not in other.fixturenames:
@@ -115,13 +126,13 @@ class Proofs:
             arguments = arguments_ahead(other)
             if arguments is None or other.path.parent != item.path.parent or other.get_closest_marker("nf") != mark:
                 continue
-            key = self._key(other, nf, arguments)
-            if key is not None and self._get(key) is None:
-                self._places[other.nodeid] = len(jobs)
-                jobs.append(lambda o=other, a=arguments, k=key: self._judged(o, nf, a, k))  # type: ignore[misc]
+            later = self._key(other, nf, arguments)
+            if later is not None and self._get(later) is None:
+                places[other.nodeid] = len(jobs)
+                jobs.append(lambda o=other, a=arguments, k=later: self._judged(o, nf, a, k))  # type: ignore[misc]
         if jobs and self.checker.explore(nf).given_up is None:
             work = self.checker.work
             tell, work.tell, self.checker.only_proofs = work.tell, None, True  # for the others
-            self._ahead = Ahead(jobs, self.workers)
+            self._others = _Others(Ahead(jobs, self.workers), places)
             work.tell, self.checker.only_proofs = tell, False
-
+            self._given.update(places)

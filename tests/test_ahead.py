@@ -174,3 +174,27 @@ def test_a_property_with_fixtures_is_left_to_this_process(project: Project) -> N
     """)
     ran = project.prove()
     assert ran.verdict("test_last") == "Proved"
+
+
+def test_several_nfs_take_turns(project: Project) -> None:
+    for name in ("other", "third"):
+        project.nf(name)
+    project.properties("""
+        pytestmark = []
+        NFS = [pytest.param(nf, marks=pytest.mark.nf(nf)) for nf in ("gate", "other", "third")]
+
+        @pytest.mark.parametrize("nf", NFS)
+        def test_length(step, nf):
+            assert step.packet.length <= 1518
+
+        @pytest.mark.parametrize("nf", NFS)
+        def test_claim(step, nf):
+            assert not step.flooded if nf != "third" else step.dropped
+    """)
+    first, second = project.prove(), project.prove()
+    names = [f"{test}[{nf}]" for test in ("test_length", "test_claim") for nf in ("gate", "other", "third")]
+    expected = dict.fromkeys(names, "Proved") | {"test_claim[third]": "Refuted"}
+    assert {name: record["verdict"] for name, record in first.records.items()} == expected
+    assert not any(record["cached"] for record in first.records.values())
+    assert {name: record["verdict"] for name, record in second.records.items()} == expected
+    assert all(record["cached"] for record in second.records.values())
