@@ -330,6 +330,7 @@ class Solver:
     def follow(self, conditions: Sequence[Bool]) -> None:
         """Has the stack hold exactly these conditions. What they begin with in common with those before stays as it is:
         to tell a solver something is dearer than to ask it."""
+        self.pop(self.depth - len(self._followed))  # what was told for a question that was broken off
         levels = kept = 0
         for level in self._followed:
             if tuple(conditions[kept : kept + len(level)]) != level:

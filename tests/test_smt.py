@@ -146,3 +146,12 @@ def test_unknowns_of_one_name_are_one_unknown_for_whomever_they_were_made() -> N
     mine, theirs, again = terms
     assert mine is again and mine is not theirs
     assert isinstance(Solver().check(t.ne(8, mine, theirs)), Unsat)
+
+
+def test_what_was_told_for_a_question_that_was_broken_off_is_forgotten() -> None:
+    solver, x = Solver(), t.var("x", 8)
+    solver.follow([t.ult(8, 1, x)])
+    solver.push()
+    solver.add(t.eq(8, x, 5))
+    solver.follow([t.ult(8, 1, x), t.ult(8, x, 4)])
+    assert isinstance(solver.check(), Sat)
