@@ -47,6 +47,7 @@ _interned: dict[tuple[Any, ...], Term] = {}
 _apart: dict[Hashable, dict[tuple[Any, ...], Term]] = {}
 _whom: Hashable = None
 _uids = count()
+_WORD_BITS = 16  # of one's complement sums
 _ARITHMETIC_BITS = 128  # wider terms are keys and vector registers, whose bounds nobody asks for
 
 
@@ -426,6 +427,9 @@ def _extract(value: Value, width: int, hi: int, lo: int) -> Value:
             narrow = add(width, narrow, scale(width, atom, signed(coeff, width) >> lo & mask(width)))
         return extract(narrow, width, hi - lo, 0)
     if lo == 0 and op == "add":
+        low = carried(value, out)
+        if low is not None:
+            return low
         const, coeffs = value.data
         total: Value = const & mask(out)
         for atom, coeff in zip(value.args, coeffs, strict=True):
@@ -435,6 +439,37 @@ def _extract(value: Value, width: int, hi: int, lo: int) -> Value:
         return mul(out, extract(value.args[0], width, hi, 0), extract(value.args[1], width, hi, 0))
     bounded = (value.lo >> lo, value.hi >> lo) if value.hi >> lo <= mask(out) else (0, None)
     return _make("extract", out, (value,), (hi, lo), *bounded)
+
+
+def carried(total: Term, bits: int) -> Value | None:
+    """The low bits of a sum, if it is a one's complement sum before its carries are folded back, or the negative of
+    one: of three 16-bit words or more, or of what is above and what is below the carries of another one. They stay low
+    bits of that: as a sum of low bits they would no longer be seen to belong to the carries, and grow with each fold.
+    """
+    width, (const, factors), args = total.width, total.data, total.args
+    factor = factors[0]
+    if bits > _WORD_BITS or any(each != factor for each in factors) or factor not in (1, mask(width)):
+        return None
+    words = [a.args[0] if a.op == "zext" else a for a in args]
+    if any(each.hi > mask(_WORD_BITS) for each in words):
+        return None
+    if len(args) > 2:
+        if not all(a.op == "zext" and w.width == _WORD_BITS for a, w in zip(args, words, strict=True)):
+            return None
+    elif not all(each.op == "extract" for each in words) or words[0].args[0] is not words[-1].args[0]:
+        return None
+    if factor == 1:
+        for atom, word in zip(args, words, strict=True) if len(args) > 2 else ():
+            if word.op == "extract" and word.data == (width - 1, _WORD_BITS) and word.args[0].width == width:
+                source = word.args[0]
+                if add(width, source, atom) is total:  # it is folded back without having been cut off
+                    kept = zext(extract(source, width, _WORD_BITS - 1, 0), _WORD_BITS, width)
+                    return extract(add(width, kept, atom), width, bits - 1, 0)
+        return _make("extract", bits, (total,), (bits - 1, 0)) if total.hi > mask(_WORD_BITS) else None
+    positive = _sum(width, 0, dict.fromkeys(args, 1))
+    assert isinstance(positive, Term)
+    low = carried(positive, bits) if positive.op == "add" else None
+    return None if low is None else add(bits, const & mask(bits), neg(bits, low))
 
 
 def _or(values: Iterable[int]) -> int:

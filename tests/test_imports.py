@@ -35,7 +35,7 @@ FLOORS = """
 3  contract
 2  ghost
 2  smt behaviour counterexample equalities
-1  integers
+1  integers residues
 1  known
 1  build binary headers lines record structs
 0  network_function assumption compiler frame hooks number packet trace verdict

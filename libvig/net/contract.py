@@ -17,16 +17,18 @@ def _not(word):
     return word ^ 0xFFFF
 
 
-def _plus(a, b):
-    """One's complement addition of 16-bit words, with end-around carry (RFC 1071 section 1). The order of the bytes
-    does not matter (section 2, B)."""
-    total = a + b
-    return ((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+def _sum(*words):
+    """One's complement addition of 16-bit words: carries are added in again, until there are none (RFC 1071 section 1;
+    two times are enough for three words). The order of the bytes does not matter (section 2, B)."""
+    total = sum(words)
+    for _ in range(2):
+        total = (total & 0xFFFF) + (total >> 16)
+    return total & 0xFFFF
 
 
 def _updated(checksum, old_value, new_value):
     """RFC 1624 section 3, equation 3: HC' = ~(~HC + ~m + m')."""
-    return _not(_plus(_plus(_not(checksum), _not(old_value)), new_value))
+    return _not(_sum(_not(checksum), _not(old_value), new_value))
 
 
 @contract(value=U16, returns=U16)

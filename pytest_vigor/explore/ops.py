@@ -169,6 +169,9 @@ def _smaller(width: int, out: int, a: Value) -> Value:
         return a & mask(out)
     assert isinstance(a, Term)
     if a.op == "add":
+        low_bits = term.carried(a, out)
+        if low_bits is not None:
+            return low_bits
         const, coeffs = a.data
         total: Value = const & mask(out)
         for atom, coeff in zip(a.args, coeffs, strict=True):

@@ -9,19 +9,21 @@ Of a symbolic packet, the words of the fixed headers are known one by one, and a
 
 from __future__ import annotations
 
+from functools import partial, reduce
 from typing import TYPE_CHECKING
 
 from pytest_vigor import term as t
 from pytest_vigor.errors import VigorError
 from pytest_vigor.frame import OFFSET_BITS
 from pytest_vigor.packet import ETHER_BYTES, IPV4_BYTES, PROTOCOL_TCP, TCP_BYTES, UDP_BYTES
-from pytest_vigor.term import Bool, Value
+from pytest_vigor.residues import is_multiple
+from pytest_vigor.term import Bool, Piece, Value
 
 if TYPE_CHECKING:
     from pytest_vigor.property.packets import Packet
 
 SUM_BITS = 32
-REST_MAX = 1 << 26  #: no frame has as many words
+REST_BITS = 26  #: no frame has more words than their sum has room for
 FIXED_BYTES = {"tcp": TCP_BYTES, "udp": UDP_BYTES}
 REST = ".rest."  #: in the names of the unknown sums
 
@@ -33,8 +35,9 @@ def checksum_is_right(packet: Packet, header: str) -> Bool:
         return t.ite(0, is_tcp, checksum_is_right(packet, "tcp"), checksum_is_right(packet, "udp"))  # type: ignore[no-any-return]
     if packet.frame.content is not None:
         return _plain(packet, header)
-    total = _ipv4_sum(packet) if header == "ipv4" else _transport_sum(packet, header)
-    right = t.land(t.ne(SUM_BITS, total, 0), t.eq(SUM_BITS, t.urem(SUM_BITS, total, 0xFFFF), 0))
+    words = _ipv4_words(packet) if header == "ipv4" else _transport_words(packet, header)
+    total = reduce(partial(t.add, SUM_BITS), (t.zext(word, width, SUM_BITS) for width, word in words))
+    right = t.land(t.lor(*(t.ne(width, word, 0) for width, word in words)), is_multiple(total))
     if header == "udp":
         checksum = packet.frame.read(t.add(OFFSET_BITS, packet.start(header), 6), 2)
         right = t.lor(t.eq(16, checksum, 0), t.land(_whole(packet), right))
@@ -51,15 +54,11 @@ def _payload_bytes(packet: Packet) -> Value:
     return t.sub(16, packet.frame.read_big_endian(ETHER_BYTES + 2, 2), packet.header_bytes())
 
 
-def _words(packet: Packet, start: Value, count: int) -> Value:
-    total: Value = 0
-    for k in range(count):
-        word = packet.frame.read(t.add(OFFSET_BITS, start, 2 * k), 2)
-        total = t.add(SUM_BITS, total, t.zext(word, 16, SUM_BITS))
-    return total
+def _words(packet: Packet, start: Value, count: int) -> list[Piece]:
+    return [(16, packet.frame.read(t.add(OFFSET_BITS, start, 2 * k), 2)) for k in range(count)]
 
 
-def _rest(packet: Packet, header: str) -> Value:
+def _rest(packet: Packet, header: str) -> Piece:
     """The sum of what follows the fixed header and is covered: the same before and after any writes elsewhere."""
     start, fixed = packet.start("tcpudp"), FIXED_BYTES.get(header, 0)
     for write in packet.frame.writes:
@@ -72,19 +71,17 @@ def _rest(packet: Packet, header: str) -> Value:
                 f"the {header} checksum of a packet of which other bytes than fixed header fields have changed",
                 "claim it of packets whose lengths, options and data are what they were",
             )
-    rest = t.var(f"{packet.frame.symbol}{REST}{header}", SUM_BITS)
-    packet.facts.fact(t.ult(SUM_BITS, rest, REST_MAX))
-    return rest
+    return REST_BITS, t.var(f"{packet.frame.symbol}{REST}{header}", REST_BITS)
 
 
-def _ipv4_sum(packet: Packet) -> Value:
+def _ipv4_words(packet: Packet) -> list[Piece]:
     rest = _rest(packet, "ipv4")
     has_options = t.ne(OFFSET_BITS, packet.header_bytes(), IPV4_BYTES)
-    packet.facts.fact(t.lor(has_options, t.eq(SUM_BITS, rest, 0)))
-    return t.add(SUM_BITS, _words(packet, ETHER_BYTES, IPV4_BYTES // 2), rest)
+    packet.facts.fact(t.lor(has_options, t.eq(*rest, 0)))
+    return [*_words(packet, ETHER_BYTES, IPV4_BYTES // 2), rest]
 
 
-def _transport_sum(packet: Packet, header: str) -> Value:
+def _transport_words(packet: Packet, header: str) -> list[Piece]:
     frame, start = packet.frame, packet.start(header)
     if header == "udp":
         length = frame.read(t.add(OFFSET_BITS, start, 4), 2)
@@ -92,10 +89,8 @@ def _transport_sum(packet: Packet, header: str) -> Value:
         bytes_ = _payload_bytes(packet)
         length = t.concat([(8, t.extract(bytes_, 16, 7, 0)), (8, t.extract(bytes_, 16, 15, 8))])
     protocol = t.concat([(8, frame.byte(ETHER_BYTES + 9)), (8, 0)])
-    pseudo = t.add(SUM_BITS, _words(packet, ETHER_BYTES + 12, 4), t.zext(protocol, 16, SUM_BITS))
-    pseudo = t.add(SUM_BITS, pseudo, t.zext(length, 16, SUM_BITS))
-    words = _words(packet, start, FIXED_BYTES[header] // 2)
-    return t.add(SUM_BITS, t.add(SUM_BITS, pseudo, words), _rest(packet, header))
+    pseudo = [*_words(packet, ETHER_BYTES + 12, 4), (16, protocol), (16, length)]
+    return [*pseudo, *_words(packet, start, FIXED_BYTES[header] // 2), _rest(packet, header)]
 
 
 def _plain(packet: Packet, header: str) -> bool:
