@@ -223,7 +223,9 @@ class _Dumper:
             "last": self.node(path.last),
             "ending": path.ending,
             "value": self.value(path.value),
-            "writes": [[self.value(w.offset), w.size_bytes, self.value(w.value)] for w in path.writes],
+            "writes": [
+                [self.value(w.offset), w.size_bytes, self.value(w.value), self.value(w.guard)] for w in path.writes
+            ],
             "scalars": [[name, self.value(v)] for name, v in path.scalars],
             "structures": list(path.structures),
             "blocks": list(path.blocks),
@@ -306,7 +308,7 @@ def load(data: Mapping[str, Any]) -> Behaviour:
             last=nodes[stored["last"]] if stored["last"] >= 0 else None,
             ending=stored["ending"],
             value=value(stored["value"]),
-            writes=tuple(Write(value(offset), size, value(v)) for offset, size, v in stored["writes"]),
+            writes=tuple(Write(value(at), size, value(v), value(guard)) for at, size, v, guard in stored["writes"]),
             scalars=tuple((name, value(v)) for name, v in stored["scalars"]),
             structures=tuple(stored["structures"]),
             blocks=tuple(stored["blocks"]),

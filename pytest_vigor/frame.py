@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from pytest_vigor import term as t
-from pytest_vigor.term import Value
+from pytest_vigor.term import Bool, Value
 
 OFFSET_BITS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """``size_bytes`` bytes at an offset; ``value`` is their little-endian number."""
+    """``size_bytes`` bytes at an offset, where the guard holds; ``value`` is their little-endian number."""
 
     offset: Value
     size_bytes: int
     value: Value
+    guard: Bool = True
 
 
 class Limits(Protocol):
@@ -25,6 +26,9 @@ class Limits(Protocol):
 
     def reach(self, width: int, value: Value) -> tuple[int, int]:
         """The least and the largest that a value can be."""
+
+    def decided(self, condition: Bool) -> bool | None:
+        """Whether a condition holds, None if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,15 @@ class Frame:
     content: bytes | None = None
     limits: Limits | None = field(default=None, compare=False)
 
-    def write(self, offset: Value, size_bytes: int, value: Value) -> Frame:
-        """The frame after a write, which must lie within its length."""
-        return Frame(self.symbol, (*self.writes, Write(offset, size_bytes, value)), self.content, self.limits)
+    def write(self, offset: Value, size_bytes: int, value: Value, guard: Bool = True) -> Frame:
+        """The frame after a write, which must lie within its length where the guard holds."""
+        return replace(self, writes=(*self.writes, Write(offset, size_bytes, value, guard)))
+
+    def happens(self, write: Write) -> bool | None:
+        """Whether a write's guard holds, None if that is not known."""
+        if isinstance(write.guard, bool):
+            return write.guard
+        return self.limits.decided(write.guard) if self.limits else None
 
     def byte(self, offset: Value) -> Value:
         """The byte at an offset, which must lie within its length."""
@@ -48,10 +58,15 @@ class Frame:
     def _byte(self, offset: Value, count: int) -> Value:
         for position in range(count - 1, -1, -1):
             write = self.writes[position]
+            happens = self.happens(write)
+            if happens is False:
+                continue
+            guard = True if happens else write.guard
             distance = t.sub(OFFSET_BITS, offset, write.offset)
             if isinstance(distance, int):
                 if distance < write.size_bytes:
-                    return t.extract(write.value, 8 * write.size_bytes, 8 * distance + 7, 8 * distance)
+                    part = t.extract(write.value, 8 * write.size_bytes, 8 * distance + 7, 8 * distance)
+                    return part if guard is True else t.ite(8, guard, part, self._byte(offset, position))
                 continue
             low, high = self.limits.reach(OFFSET_BITS, distance) if self.limits else t.bounds(distance)
             if low >= write.size_bytes:
@@ -60,7 +75,7 @@ class Frame:
             for k in range(write.size_bytes):
                 if low <= k <= high:
                     part = t.extract(write.value, 8 * write.size_bytes, 8 * k + 7, 8 * k)
-                    out = t.ite(8, t.eq(OFFSET_BITS, distance, k), part, out)
+                    out = t.ite(8, t.land(guard, t.eq(OFFSET_BITS, distance, k)), part, out)
             return out
         if self.content is not None:
             if isinstance(offset, int):

@@ -181,7 +181,7 @@ def instantiate(
     out.value = put(path.value)
     frame = inputs.frame
     for write in path.writes:
-        frame = frame.write(put(write.offset), write.size_bytes, put(write.value))
+        frame = frame.write(put(write.offset), write.size_bytes, put(write.value), put(write.guard))
     out.frame = frame
     out.new_scalars |= {name: put(value) for name, value in path.scalars}
     return out

@@ -25,7 +25,7 @@ class Known:
         if isinstance(condition, bool):
             return
         for part in condition.args if condition.op == "land" else (condition,):
-            self.holding.add(part.uid)
+            self.holding |= {part.uid, _in_any_order(part)}
             self._bound(part)
 
     def common(self, other: Known) -> Known:
@@ -126,10 +126,10 @@ class Known:
         """Whether a condition holds or fails, as far as this tells."""
         if isinstance(condition, bool):
             return condition
-        if condition.uid in self.holding:
+        if condition.uid in self.holding or _in_any_order(condition) in self.holding:
             return True
         negated = t.lnot(condition)
-        if isinstance(negated, Term) and negated.uid in self.holding:
+        if isinstance(negated, Term) and (negated.uid in self.holding or _in_any_order(negated) in self.holding):
             return False
         match condition.op:
             case "ult" | "slt" | "ule" | "sle":
@@ -156,6 +156,18 @@ class Known:
                     return not unit
                 return unit if all(answer is unit for answer in answers) else None
         return None
+
+
+def _in_any_order(condition: Term) -> int:
+    """What stands for a condition or, that bytes are all zero, for that of the same bytes in another order."""
+    equal = condition.args[0] if condition.op == "lnot" else condition
+    if equal.op != "eq" or equal.args[1] != 0 or equal.args[0].op != "concat":
+        return condition.uid
+    bytes_ = equal.args[0]
+    parts = sorted(zip(bytes_.data, bytes_.args, strict=True), key=lambda part: getattr(part[1], "uid", -1))
+    ordered = t.eq(bytes_.width, t.concat(parts), 0)
+    ordered = t.lnot(ordered) if equal is not condition else ordered
+    return ordered.uid if isinstance(ordered, Term) else condition.uid
 
 
 def _before(a: tuple[int, int], b: tuple[int, int]) -> bool | None:

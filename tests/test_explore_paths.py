@@ -138,7 +138,7 @@ def ours(behaviour: Behaviour) -> list[End]:
         assert len(conditions) == len(events), "these functions call nothing"
         frame = Frame(b.PACKET)
         for write in path.writes:
-            frame = frame.write(write.offset, write.size_bytes, write.value)
+            frame = frame.write(write.offset, write.size_bytes, write.value, write.guard)
         content = tuple(bits(frame.byte(k), 8) for k in range(PACKET_BYTES))
         ends.append(End(z3.And(*conditions), bits(path.value, 32), content))
     return ends

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pytest_vigor.explore.block import Block
@@ -33,6 +34,19 @@ class Lifter:
         self._arch = _amd64()
         self._pyvex, self._libvex = pyvex, LibVEXLifter
         self._blocks: dict[int, Block] = {}
+        self._starts: list[int] = []
+
+    def cut(self, starts: Iterable[int]) -> None:
+        """From here on blocks end where others start, so that paths meet there."""
+        self._starts = sorted({*self._starts, *starts})
+        for address, block in list(self._blocks.items()):
+            if self._room(address) < block.size_bytes:
+                del self._blocks[address]
+
+    def _room(self, address: int) -> int:
+        """How many bytes there are to the next start."""
+        following = bisect_right(self._starts, address)
+        return self._starts[following] - address if following < len(self._starts) else _LONGEST_BLOCK_BYTES
 
     def block(self, address: int) -> Block:
         """The basic block at an address. Raises :class:`Unmodelled` where there is no code that VEX can decode."""
@@ -45,7 +59,9 @@ class Lifter:
         code = self._read(address, _LONGEST_BLOCK_BYTES)
         if code[:2] in _UNDEFINED_INSTRUCTIONS:
             return _trap(address)
-        irsb = self._irsb(address, code, len(code))
+        irsb = self._irsb(address, code, min(len(code), self._room(address)))
+        if irsb is None or irsb.jumpkind == "Ijk_NoDecode":  # the start may be that of no instruction here
+            irsb = self._irsb(address, code, len(code))
         if irsb is not None and irsb.jumpkind == "Ijk_NoDecode":
             # What VEX made of the instruction that it gave up on must go: lift what comes before it only.
             good = irsb.next.con.value - address

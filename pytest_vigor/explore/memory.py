@@ -269,9 +269,7 @@ class Memory:
             if isinstance(value, Term) and value.undefined:
                 self.asker.oblige(independent(value), "initialised", where, "what is written to the packet")
             short = t.extract(offset, ADDRESS_BITS, OFFSET_BITS - 1, 0)
-            if guard is not True:
-                value = t.ite(8 * size_bytes, guard, value, region.frame.read(short, size_bytes))
-            region.frame = region.frame.write(short, size_bytes, value)
+            region.frame = region.frame.write(short, size_bytes, value, guard)
             return
         if isinstance(offset, int):
             if guard is not True:

@@ -1,7 +1,10 @@
-"""Joining paths that differ only in how they got to one place: ``a || b || c`` is one branch, not three."""
+"""Joining paths that differ only in how they got to one place: ``a || b || c`` is one branch, not three, and TCP and
+UDP are one path again once each has its checksum."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from pytest_vigor import term as t
@@ -9,16 +12,20 @@ from pytest_vigor.behaviour import Assume, Node, Oblige
 from pytest_vigor.explore.memory import REGION_BASE
 from pytest_vigor.explore.path import Condition, PathState
 from pytest_vigor.explore.vex_registers import FLAG_SLOTS, OPERATION_SLOT
+from pytest_vigor.frame import Frame
 from pytest_vigor.term import Bool, Term
+
+WRITES = 4  #: to a frame in which two paths that become one may differ
 
 
 def merge(a: PathState, b: PathState) -> PathState | None:
-    """One path for two at the same address, or None where they differ in more than branches and registers."""
+    """One path for two at the same address, or None where they differ in more than branches, registers and a few
+    writes to frames."""
     if a.calls != b.calls or a.loans != b.loans or a.handles != b.handles or a.made != b.made:
         return None
     if _other_pointers(a, b) or any(a.ghosts[name] is not b.ghosts[name] for name in a.ghosts):
         return None
-    if a.memory_state() != b.memory_state():
+    if a.memory_state(frames=False) != b.memory_state(frames=False):
         return None
     common = _common(a.node, b.node)
     left, right = _since(a.node, common), _since(b.node, common)
@@ -27,7 +34,12 @@ def merge(a: PathState, b: PathState) -> PathState | None:
     before = _common(a.condition, b.condition)
     a_holds, b_holds = _conjunction(a.condition, before), _conjunction(b.condition, before)
     slots = _slots(a, b, a_holds)
+    frames = _frames(a, b, a_holds)
+    if frames is None:
+        return None
     out = a.fork()
+    for key, frame in frames.items():
+        out.memory.own(out.memory.regions[key]).frame = frame
     out.registers.slots[:] = slots
     out.node = common
     for events in (left, right):
@@ -91,10 +103,32 @@ def _conjunction(condition: Condition | None, before: Condition | None) -> Bool:
 
 def _other_pointers(a: PathState, b: PathState) -> bool:
     """Whether a register points to different places: such paths are better kept apart."""
+
+    def is_pointer(value: Any, path: PathState) -> bool:
+        return isinstance(value, int) and value >= REGION_BASE and path.memory.region_at(value) is not None
+
     return any(
-        x is not y and any(isinstance(v, int) and v >= REGION_BASE for v in (x, y)) and x != y
+        x is not y and x != y and (is_pointer(x, a) or is_pointer(y, b))
         for x, y in zip(a.registers.slots, b.registers.slots, strict=True)
     )
+
+
+def _frames(a: PathState, b: PathState, a_holds: Bool) -> dict[int, Frame] | None:
+    """The frames in which two paths differ, each written as on the one and then as on the other path, but only where
+    that is the path; None where they differ in more than a checksum or two."""
+    out: dict[int, Frame] = {}
+    for key, region in a.memory.regions.items():
+        one, other = region.frame, b.memory.regions[key].frame
+        if one is None or other is None or one is other:
+            continue
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], zip(one.writes, other.writes, strict=False)))
+        ours, theirs = one.writes[shared:], other.writes[shared:]
+        if len(ours) + len(theirs) > WRITES:
+            return None
+        guarded = [replace(each, guard=t.land(a_holds, each.guard)) for each in ours]
+        guarded += [replace(each, guard=t.land(t.lnot(a_holds), each.guard)) for each in theirs]
+        out[key] = replace(one, writes=(*one.writes[:shared], *guarded))
+    return out
 
 
 def _slots(a: PathState, b: PathState, a_holds: Bool) -> list[Any]:

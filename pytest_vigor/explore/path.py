@@ -146,11 +146,12 @@ class PathState:
         registers = tuple(v if isinstance(v, int) else ("term", v.uid) for v in self.registers.slots)
         return registers, self.memory_state(), id(self.condition), tuple(id(g) for g in self.ghosts.values())
 
-    def memory_state(self) -> Hashable:
-        """All that was written, except to the part of the stack that is free again."""
+    def memory_state(self, frames: bool = True) -> Hashable:
+        """All that was written, except to the part of the stack that is free again, and to frames if these are not
+        wanted."""
         stack_pointer = self.registers.read("rsp")
         return tuple(
-            (key, region.alive, id(region.frame), tuple(
+            (key, region.alive, id(region.frame) if frames else region.frame is None, tuple(
                 (at, v if isinstance(v, int) else ("term", v.uid), size, k)
                 for at, (v, size, k) in sorted(region.cells.items(), key=lambda item: item[0])
                 if not (isinstance(stack_pointer, int) and region.base <= stack_pointer

@@ -99,6 +99,7 @@ class Search:
     def paths(self, start: PathState, address: int, call: CallImport, finish: Finish) -> list[Path]:
         """All paths from a state at an address to the entry point's return."""
         out: list[Path] = []
+        self.lifter.cut(reverse_postorder(self.lifter, address))
         self._ranks = reverse_postorder(self.lifter, address)
         work: list[tuple[PathState, int, Cursor | None]] = [(start, address, None)]
         while work:

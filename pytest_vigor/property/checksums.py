@@ -62,6 +62,8 @@ def _rest(packet: Packet, header: str) -> Piece:
     """The sum of what follows the fixed header and is covered: the same before and after any writes elsewhere."""
     start, fixed = packet.start("tcpudp"), FIXED_BYTES.get(header, 0)
     for write in packet.frame.writes:
+        if packet.frame.happens(write) is False:
+            continue
         after = t.sub(OFFSET_BITS, write.offset, start)
         in_headers = isinstance(write.offset, int) and write.offset + write.size_bytes <= ETHER_BYTES + IPV4_BYTES
         lengths = isinstance(write.offset, int) and ETHER_BYTES - write.size_bytes < write.offset < ETHER_BYTES + 4

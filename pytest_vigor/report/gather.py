@@ -189,7 +189,7 @@ def _chain(path: Trace) -> list[Node]:
 
 
 def _writes(writer: Writer, writes: tuple[Write, ...]) -> Iterator[str]:
-    """What a path wrote to the packet, each place once, neighbours together."""
+    """What a path wrote to the packet, each place once, neighbours together; then what it wrote on some condition."""
     last: dict[tuple[bool, int], Value] = {}
     odd = []
     for write in writes:
@@ -198,9 +198,19 @@ def _writes(writer: Writer, writes: tuple[Write, ...]) -> Iterator[str]:
             value = writer.condition(write.value)
             odd.append(f"packet[{writer.condition(write.offset)}] = {value} ({write.size_bytes} bytes)")
             continue
-        for k in range(write.size_bytes):
-            byte = t.extract(write.value, 8 * write.size_bytes, 8 * k + 7, 8 * k)
-            last[found[0], found[1] + k] = byte
+        written = {
+            (found[0], found[1] + k): t.extract(write.value, 8 * write.size_bytes, 8 * k + 7, 8 * k)
+            for k in range(write.size_bytes)
+        }
+        if write.guard is True:
+            last |= written
+        else:
+            odd += [f"{each} if {writer.condition(write.guard)}" for each in _fields(writer, written)]
+    yield from _fields(writer, last)
+    yield from odd
+
+
+def _fields(writer: Writer, last: dict[tuple[bool, int], Value]) -> Iterator[str]:
     run: list[tuple[bool, int]] = []
     for at in sorted(last):
         if run and not _same_field(writer, run[-1], at):
@@ -209,7 +219,6 @@ def _writes(writer: Writer, writes: tuple[Write, ...]) -> Iterator[str]:
         run.append(at)
     if run:
         yield from _write(writer, run, last)
-    yield from odd
 
 
 def _same_field(writer: Writer, one: tuple[bool, int], other: tuple[bool, int]) -> bool:
