@@ -29,6 +29,7 @@ from pytest_vigor.ghost.index_pool import IndexPool, Pool
 from pytest_vigor.ghost.lpm import Lpm
 from pytest_vigor.ghost.map import Map
 from pytest_vigor.ghost.vector import Vector
+from pytest_vigor.residues import CHECKSUMS, sums
 from pytest_vigor.term import Bool, Term, Value
 
 CLASSES: dict[str, type] = {each.kind: each for each in (ConsistentHash, FlowTable, IndexPool, Lpm, Map, Vector)}
@@ -171,7 +172,10 @@ def instantiate(
         so_far = len(out.items)
         match node.event:
             case Assume(condition):
-                out.items.append(Held(put(condition), node))
+                held = put(condition)
+                for total in sums(held):
+                    facts.touch(CHECKSUMS, total)
+                out.items.append(Held(held, node))
             case Oblige(condition, kind, detail, where):
                 out.items.append(Owed(put(condition), kind, detail, where, node))
             case Called() as called:

@@ -12,7 +12,9 @@ from pytest_vigor.term import Bool, Term, Value
 
 CARRY = 16  #: the bit that carries go to
 MODULUS = 0xFFFF
+BITS = 32  #: of sums, unless they take more
 BYTE = 8
+CHECKSUMS = "checksums"  #: the domain of such sums, where facts are known of them
 LEAVES = ("var", "app", "undefined")
 
 
@@ -49,11 +51,41 @@ def is_multiple(value: Value) -> Bool:
     least = form.const + sum(each * atom.hi for atom, each in factors.items() if each < 0)
     const = form.const + -(least // MODULUS) * MODULUS if least < 0 else form.const
     most = const + sum(each * atom.hi for atom, each in factors.items() if each > 0)
-    width = max(most.bit_length(), *(atom.width for atom in factors), MODULUS.bit_length()) + 1
+    width = max(most.bit_length() + 1, *(atom.width for atom in factors), BITS)
     total: Value = const
     for atom in sorted(factors, key=lambda atom: atom.uid):
         total = t.add(width, total, t.scale(width, t.zext(atom, atom.width, width), factors[atom] & t.mask(width)))
     return t.eq(width, t.urem(width, total, MODULUS), 0)
+
+
+def is_zero(total: Term) -> Bool:
+    """What a one's complement sum whose carries have been folded back is if its remainder is 0, and only then: one of
+    the two zeros, of which 65,535 is the one that something other than zeros adds up to."""
+    zeros = (t.eq(total.width, total, each) for each in (0, MODULUS))
+    return t.iff(is_multiple(total), t.lor(*zeros))
+
+
+_found: dict[int, tuple[Term, ...]] = {}
+
+
+def sums(condition: Bool) -> tuple[Term, ...]:
+    """The sums, of 16 bits when their carries have been folded back, that a condition compares with a zero."""
+    if not isinstance(condition, Term):
+        return ()
+    if condition.uid not in _found:
+        _found[condition.uid] = _compared(condition)
+    return _found[condition.uid]
+
+
+def _compared(condition: Term) -> tuple[Term, ...]:
+    if condition.op == "eq" and condition.args[1] in (0, MODULUS) and condition.args[0].op in ("add", "extract"):
+        total = condition.args[0]
+        low, high = _reach(_summands(total)) if total.op == "add" else (0, total.hi)
+        const = t.signed(total.data[0], total.width) if total.op == "add" else 0
+        is_folded = low + const >= 0 and high + const <= MODULUS
+        return (total,) if is_folded and total not in remainder(total).atoms else ()
+    inner = condition.args if condition.op in ("land", "lor", "lnot", "iff", "ite") else ()
+    return tuple(dict.fromkeys(total for each in inner for total in sums(each)))
 
 
 _forms: dict[int, Form] = {}

@@ -27,6 +27,7 @@ SUMS_SHARE = 40  #: percent of the resources, for questions over the integers
 SUMS_MOST = 1_600_000  #: of them
 LATEST = 8  #: conditions that the question is likely about where nothing but these is asked
 PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
+AFRESH = 2_000_000  #: the same for a solver that looks at everything at once, where the answer need not be exact
 EXAMPLES = (1, 1_000_000_000)  #: for factors that stand in the way of a model
 USELESS = 12  #: times that integers may tell nothing before they are asked last
 LEVEL = 4  #: conditions that the solver is told, and forgets, together
@@ -380,7 +381,7 @@ class Solver:
         useless = self.useless >= USELESS
         answer: Answer = Unsure("")
         if useless:
-            answer = self._afresh(conditions, self.resources if exact else PATIENCE)
+            answer = self._afresh(conditions, self.resources if exact else min(self.resources, AFRESH))
             if not exact or not isinstance(answer, Unsure):
                 return answer
         plain = [rewrite(each) for each in self._stack] if rewrite is not None else self._stack
@@ -389,7 +390,7 @@ class Solver:
             self.useless = 0
             return Unsat()
         self.useless += 1
-        return answer if useless else self._afresh(conditions, self.resources if exact else PATIENCE)
+        return answer if useless else self._afresh(conditions, self.resources if exact else min(self.resources, AFRESH))
 
     def _ask(self, solver: Any, translator: Translator, conditions: tuple[Bool, ...]) -> Answer:
         ctx = solver.ctx.ref()

@@ -10,7 +10,7 @@ import pytest
 from expressions import Expressions, environment, interesting, leaf
 
 from pytest_vigor import term as t
-from pytest_vigor.residues import MODULUS, is_multiple, remainder
+from pytest_vigor.residues import MODULUS, is_multiple, is_zero, remainder, sums
 
 TRIALS = 3_000
 WORDS = [t.var(f"word{k}", 16) for k in range(6)]
@@ -91,3 +91,17 @@ def test_updates_of_checksums_are_linear(masked: bool) -> None:
     before = t.add(32, t.zext(checksum, 16, 32), t.zext(old, 16, 32))
     assert is_multiple(total) is is_multiple(before)
     assert is_multiple(t.add(32, total, 1)) is not is_multiple(before)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_said_of_compared_sums_always_holds(seed: int) -> None:
+    chance = Random(seed)
+    found = 0
+    for _ in range(TRIALS // 3):
+        value, _ = summed(chance, chance.randrange(1, 4))
+        for total in sums(t.eq(16, value, chance.choice((0, MODULUS)))):
+            found += 1
+            for _ in range(3):
+                given = {word.data: interesting(chance, 16) for word in WORDS}
+                assert t.evaluate(is_zero(total), leaf(given), {}) is True, t.show(total, 40)
+    assert found

@@ -85,7 +85,10 @@ class Facts:
                 self.fact(predicate(value))
 
     def universal(self, domain: str, predicate: Predicate) -> None:
-        self._universals.setdefault(domain, []).append(predicate)
+        universals = self._universals.setdefault(domain, [])
+        if predicate in universals:
+            return
+        universals.append(predicate)
         for value in list(self._touched.get(domain, ())):
             self.fact(predicate(value))
 

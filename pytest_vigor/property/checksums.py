@@ -16,7 +16,7 @@ from pytest_vigor import term as t
 from pytest_vigor.errors import VigorError
 from pytest_vigor.frame import OFFSET_BITS
 from pytest_vigor.packet import ETHER_BYTES, IPV4_BYTES, PROTOCOL_TCP, TCP_BYTES, UDP_BYTES
-from pytest_vigor.residues import is_multiple
+from pytest_vigor.residues import CHECKSUMS, is_multiple, is_zero
 from pytest_vigor.term import Bool, Piece, Value
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def checksum_is_right(packet: Packet, header: str) -> Bool:
         return t.ite(0, is_tcp, checksum_is_right(packet, "tcp"), checksum_is_right(packet, "udp"))  # type: ignore[no-any-return]
     if packet.frame.content is not None:
         return _plain(packet, header)
+    packet.facts.universal(CHECKSUMS, is_zero)  # what the NF has computed is tied to what is claimed
     words = _ipv4_words(packet) if header == "ipv4" else _transport_words(packet, header)
     total = reduce(partial(t.add, SUM_BITS), (t.zext(word, width, SUM_BITS) for width, word in words))
     right = t.land(t.lor(*(t.ne(width, word, 0) for width, word in words)), is_multiple(total))
@@ -77,10 +78,12 @@ def _rest(packet: Packet, header: str) -> Piece:
 
 
 def _ipv4_words(packet: Packet) -> list[Piece]:
-    rest = _rest(packet, "ipv4")
-    has_options = t.ne(OFFSET_BITS, packet.header_bytes(), IPV4_BYTES)
-    packet.facts.fact(t.lor(has_options, t.eq(*rest, 0)))
-    return [*_words(packet, ETHER_BYTES, IPV4_BYTES // 2), rest]
+    words, rest = _words(packet, ETHER_BYTES, IPV4_BYTES // 2), _rest(packet, "ipv4")
+    is_short = t.eq(OFFSET_BITS, packet.header_bytes(), IPV4_BYTES)
+    if packet.frame.limits is not None and packet.frame.limits.decided(is_short):
+        return words
+    packet.facts.fact(t.implies(is_short, t.eq(*rest, 0)))
+    return [*words, rest]
 
 
 def _transport_words(packet: Packet, header: str) -> list[Piece]:
