@@ -517,7 +517,6 @@ def judge(
     if subject.duties:  # also where no path goes on after a broken obligation, the property may ask about it
         paths.insert(0, PROBE)
     subject.work.of = len(paths)
-    subject.solver.useless = 0  # so that a verdict does not depend on which properties came before
     for number_, path in enumerate(paths):
         try:
             subject.work.at(number_)

@@ -27,9 +27,9 @@ SUMS_SHARE = 40  #: percent of the resources, for questions over the integers
 SUMS_MOST = 1_600_000  #: of them
 LATEST = 8  #: conditions that the question is likely about where nothing but these is asked
 PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
-AFRESH = 2_000_000  #: the same for a solver that looks at everything at once, where the answer need not be exact
+AFRESH = 1_200_000  #: the same for a solver that looks at everything at once, where the answer need not be exact
 EXAMPLES = (1, 1_000_000_000)  #: for factors that stand in the way of a model
-USELESS = 12  #: times that integers may tell nothing before they are asked last
+QUICK = 20_000  #: for a first attempt over the integers, which is quick or gets lost, too
 LEVEL = 4  #: conditions that the solver is told, and forgets, together
 LEAST_MIB = 256
 DEFAULT_RESOURCES = 20_000_000  #: z3's rlimit for one query: a few CPU seconds
@@ -300,7 +300,6 @@ class Solver:
     statistics: Statistics = field(default_factory=Statistics)
     exact: bool = True
     depth: int = 0
-    useless: int = 0  #: how often, in a row, asking over the integers did not tell anything
     _solver: Any = None
     _stack: list[Bool] = field(default_factory=list)
     _marks: list[int] = field(default_factory=list)
@@ -376,21 +375,17 @@ class Solver:
         return answer
 
     def _otherwise(self, conditions: tuple[Bool, ...], exact: bool, rewrite: Rewriting | None) -> Answer:
-        """The answer to what the incremental solver gave up on: over the integers, or by looking at everything at once,
-        and that first where the integers have been of no use lately."""
-        useless = self.useless >= USELESS
-        answer: Answer = Unsure("")
-        if useless:
-            answer = self._afresh(conditions, self.resources if exact else min(self.resources, AFRESH))
-            if not exact or not isinstance(answer, Unsure):
-                return answer
+        """The answer to what the incremental solver gave up on: over the integers, where that is quick, or by looking
+        at everything at once, or else over the integers after all."""
         plain = [rewrite(each) for each in self._stack] if rewrite is not None else self._stack
         asked = [rewrite(each) for each in conditions] if rewrite is not None else list(conditions)
-        if impossible(plain, asked or plain[-LATEST:], RESOURCES):
-            self.useless = 0
+        asked = asked or plain[-LATEST:]
+        if impossible(plain, asked, QUICK):
             return Unsat()
-        self.useless += 1
-        return answer if useless else self._afresh(conditions, self.resources if exact else min(self.resources, AFRESH))
+        answer = self._afresh(conditions, self.resources if exact else min(self.resources, AFRESH))
+        if isinstance(answer, Unsure) and impossible(plain, asked, RESOURCES):
+            return Unsat()
+        return answer
 
     def _ask(self, solver: Any, translator: Translator, conditions: tuple[Bool, ...]) -> Answer:
         ctx = solver.ctx.ref()
@@ -449,12 +444,13 @@ class Solver:
         return found
 
     def _by_example(self, everything: tuple[Bool, ...], answer: Answer) -> Sat | None:
-        """A model with some factors and divisors chosen beforehand: with these, products are sums."""
+        """A model with some factors and divisors chosen beforehand: with these, products are sums, and what satisfies
+        these over the integers is tried."""
         unknowns = factors(everything)
         choices = [dict.fromkeys(unknowns, value) for value in EXAMPLES]
         if isinstance(answer, Sat):
             choices.insert(0, {leaf: answer.value(leaf) for leaf in unknowns})
-        for chosen in choices if unknowns else ():
+        for chosen in choices if unknowns else ({},):
             memo: dict[int, Any] = {}
             values = {leaf.uid: value & t.mask(leaf.width) for leaf, value in chosen.items()}
             rewritten = [t.substitute(each, lambda leaf, v=values: v.get(leaf.uid), memo) for each in everything]  # type: ignore[misc]
@@ -467,7 +463,7 @@ class Solver:
                 found = self._ask_bits([*hinted, *rewritten, *equal])
                 if isinstance(found, Sat):
                     return found
-            found = self._ask_bits([*rewritten, *equal])
+            found = self._ask_bits([*rewritten, *equal]) if chosen else None
             if isinstance(found, Sat):
                 return found
         return None
