@@ -8,7 +8,7 @@ decisions, gives the same path from there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,6 +93,39 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """The way to where two paths became one: that of the first where a condition holds, else that of the other."""
+
+    condition: Bool
+    first: tuple[int | Joined, ...]
+    other: tuple[int | Joined, ...]
+
+
+Way = tuple[int | Joined, ...]  #: addresses of the basic blocks that a path goes through
+
+
+def addresses(way: Way, holds: Callable[[Bool], bool] | None = None) -> Iterator[int]:
+    """The blocks on the way; of joined paths on the one that was taken, or on both."""
+    for each in way:
+        if isinstance(each, int):
+            yield each
+            continue
+        taken = None if holds is None else holds(each.condition)
+        for side, blocks in ((True, each.first), (False, each.other)):
+            if taken is None or taken is side:
+                yield from addresses(blocks, holds)
+
+
+def map_way(way: Way, put: Callable[[Bool], Bool]) -> Way:
+    """The same way, of which the conditions read differently."""
+
+    def joined(each: Joined) -> Joined:
+        return Joined(put(each.condition), map_way(each.first, put), map_way(each.other, put))
+
+    return tuple(each if isinstance(each, int) else joined(each) for each in way)
+
+
+@dataclass(frozen=True, slots=True)
 class Path:
     """One straight line through a call of an entry point.
 
@@ -106,7 +139,7 @@ class Path:
     writes: tuple[Write, ...] = ()  #: to the packet
     scalars: tuple[tuple[str, Value], ...] = ()  #: the NF's own mutable numbers afterwards, where they changed
     structures: tuple[str, ...] = ()  #: nf_init: the structures in the order in which they were allocated
-    blocks: tuple[int, ...] = ()  #: addresses of the basic blocks on the way
+    blocks: Way = ()
     reason: str = ""
     kind: str = ""
     where: int = 0
@@ -218,6 +251,12 @@ class _Dumper:
                 results = [list(result) for result in event.results]
                 return ["called", event.number, event.function, arguments, list(event.decisions), results, event.where]
 
+    def way(self, way: Way) -> list[Any]:
+        return [
+            each if isinstance(each, int) else [self.value(each.condition), self.way(each.first), self.way(each.other)]
+            for each in way
+        ]
+
     def path(self, path: Path) -> dict[str, Any]:
         return {
             "last": self.node(path.last),
@@ -228,7 +267,7 @@ class _Dumper:
             ],
             "scalars": [[name, self.value(v)] for name, v in path.scalars],
             "structures": list(path.structures),
-            "blocks": list(path.blocks),
+            "blocks": self.way(path.blocks),
             "reason": path.reason,
             "kind": path.kind,
             "where": path.where,
@@ -303,6 +342,11 @@ def load(data: Mapping[str, Any]) -> Behaviour:
         last = nodes[before] if before >= 0 else None
         nodes.append(Node(event(stored), last, last.depth + 1 if last else 1))
 
+    def way(stored: list[Any]) -> Way:
+        return tuple(
+            each if isinstance(each, int) else Joined(value(each[0]), way(each[1]), way(each[2])) for each in stored
+        )
+
     def path(stored: Mapping[str, Any]) -> Path:
         return Path(
             last=nodes[stored["last"]] if stored["last"] >= 0 else None,
@@ -311,7 +355,7 @@ def load(data: Mapping[str, Any]) -> Behaviour:
             writes=tuple(Write(value(at), size, value(v), value(guard)) for at, size, v, guard in stored["writes"]),
             scalars=tuple((name, value(v)) for name, v in stored["scalars"]),
             structures=tuple(stored["structures"]),
-            blocks=tuple(stored["blocks"]),
+            blocks=way(stored["blocks"]),
             reason=stored["reason"],
             kind=stored["kind"],
             where=stored["where"],

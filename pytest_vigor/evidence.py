@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_vigor.behaviour import addresses
 from pytest_vigor.build import libvig_root
 from pytest_vigor.contract import TRUTH, Borrowed, Contracts, Key, Loan, Out
 from pytest_vigor.counterexample import Obligation, Place, Signature
@@ -44,7 +45,7 @@ def _place(line: Line) -> Place:
 
 def passed(lines: Lines, model: Model, block_bytes: Callable[[int], int]) -> tuple[Place, ...]:
     """The C lines that a model's paths go through, up to what they break. Each once: functions in the order in which
-    they are entered, lines in the order of the source. Where branches were joined, it is the lines of both."""
+    they are entered, lines in the order of the source."""
     found: dict[tuple[str, str], dict[int, Place]] = {}
     for line in _lines(lines, model, block_bytes):
         place = _place(line)
@@ -56,7 +57,7 @@ def passed(lines: Lines, model: Model, block_bytes: Callable[[int], int]) -> tup
 
 def _lines(lines: Lines, model: Model, block_bytes: Callable[[int], int]) -> Iterator[Line]:
     for instance in model.steps:
-        extents = [(start, start + block_bytes(start)) for start in instance.path.blocks]
+        extents = [(start, start + block_bytes(start)) for start in addresses(instance.blocks, model.answer.value)]
         stop = -1 if model.broken is None else model.broken.where
         last = max((k for k, (start, end) in enumerate(extents) if start <= stop < end), default=len(extents))
         for start, end in extents[:last]:
@@ -65,14 +66,19 @@ def _lines(lines: Lines, model: Model, block_bytes: Callable[[int], int]) -> Ite
             yield from lines.statements(extents[last][0], stop + 1)
 
 
+def _says_nothing(line: Line) -> bool:
+    return _PUNCTUATION.issuperset(_place(line).text)
+
+
 def obligation(lines: Lines, model: Model, block_bytes: Callable[[int], int]) -> Obligation | None:
     """What a model breaks, if it is not an assert."""
     owed = model.broken
     if owed is None:
         return None
     line = lines.at(owed.where)
-    if line is None:  # in the stub through which a library function is called
-        *_, line = [None, *_lines(lines, model, block_bytes)]
+    if line is None or _says_nothing(line):
+        # In the stub through which a library function is called, or at the end of a function, where paths meet.
+        *_, line = [line, *(each for each in _lines(lines, model, block_bytes) if not _says_nothing(each))]
     return Obligation(owed.kind, owed.detail, None if line is None else _place(line))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_vigor import behaviour as b, term as t
-from pytest_vigor.behaviour import Assume, Behaviour, Called, Node, Oblige, Path
+from pytest_vigor.behaviour import Assume, Behaviour, Called, Node, Oblige, Path, Way, map_way
 from pytest_vigor.contract import (
     Chosen,
     Contracts,
@@ -83,6 +83,7 @@ class Instance:
     frame: Frame = field(default_factory=lambda: Frame(b.PACKET))
     calls: list[tuple[Called, dict[str, Any], Any]] = field(default_factory=list)
     settled: int = 0  #: how many of the items come before the last change of a structure
+    blocks: Way = ()  #: that it goes through
     tag: str = ""  #: prefix of the names of what is chosen in it
 
     @property
@@ -182,7 +183,7 @@ def instantiate(
                 made = _call(out, called, node, contracts, facts, put, mapping, tag, names or {}, made)
         for item in out.items[so_far:]:
             watch(item)
-    out.value = put(path.value)
+    out.value, out.blocks = put(path.value), map_way(path.blocks, put)
     frame = inputs.frame
     for write in path.writes:
         frame = frame.write(put(write.offset), write.size_bytes, put(write.value), put(write.guard))

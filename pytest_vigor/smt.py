@@ -27,7 +27,6 @@ SUMS_SHARE = 40  #: percent of the resources, for questions over the integers
 SUMS_MOST = 1_600_000  #: of them
 LATEST = 8  #: conditions that the question is likely about where nothing but these is asked
 PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
-AFRESH = 1_200_000  #: the same for a solver that looks at everything at once, where the answer need not be exact
 EXAMPLES = (1, 1_000_000_000)  #: for factors that stand in the way of a model
 QUICK = 20_000  #: for a first attempt over the integers, which is quick or gets lost, too
 LEVEL = 4  #: conditions that the solver is told, and forgets, together
@@ -382,7 +381,8 @@ class Solver:
         asked = asked or plain[-LATEST:]
         if impossible(plain, asked, QUICK):
             return Unsat()
-        answer = self._afresh(conditions, self.resources if exact else min(self.resources, AFRESH))
+        with_products = any(self.translator.products(each) for each in (*self._stack, *conditions))
+        answer = self._afresh(conditions, PATIENCE if with_products and not exact else self.resources)
         if isinstance(answer, Unsure) and impossible(plain, asked, RESOURCES):
             return Unsat()
         return answer
@@ -463,9 +463,10 @@ class Solver:
                 found = self._ask_bits([*hinted, *rewritten, *equal])
                 if isinstance(found, Sat):
                     return found
-            found = self._ask_bits([*rewritten, *equal]) if chosen else None
-            if isinstance(found, Sat):
-                return found
+            if chosen:
+                found = self._ask_bits([*rewritten, *equal])
+                if isinstance(found, Sat):
+                    return found
         return None
 
     def _ask_bits(self, conditions: list[Bool]) -> Answer:

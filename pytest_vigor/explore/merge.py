@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import Any
 
 from pytest_vigor import term as t
-from pytest_vigor.behaviour import Assume, Node, Oblige
+from pytest_vigor.behaviour import Assume, Joined, Node, Oblige
 from pytest_vigor.explore.memory import REGION_BASE
 from pytest_vigor.explore.path import Condition, PathState
 from pytest_vigor.explore.vex_registers import FLAG_SLOTS, OPERATION_SLOT
@@ -59,7 +59,8 @@ def merge(a: PathState, b: PathState) -> PathState | None:
     out.visits = {at: max(a.visits.get(at, 0), b.visits.get(at, 0)) for at in {**a.visits, **b.visits}}
     out.forks = {at: max(a.forks.get(at, 0), b.forks.get(at, 0)) for at in {**a.forks, **b.forks}}
     out.seen = {**a.seen, **b.seen}
-    out.blocks = (*a.blocks, *(at for at in b.blocks if at not in a.blocks))
+    shared = _shared(a.blocks, b.blocks)
+    out.blocks = (*a.blocks[:shared], Joined(a_holds, a.blocks[shared:], b.blocks[shared:]))
     return out
 
 
@@ -121,7 +122,7 @@ def _frames(a: PathState, b: PathState, a_holds: Bool) -> dict[int, Frame] | Non
         one, other = region.frame, b.memory.regions[key].frame
         if one is None or other is None or one is other:
             continue
-        shared = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], zip(one.writes, other.writes, strict=False)))
+        shared = _shared(one.writes, other.writes)
         ours, theirs = one.writes[shared:], other.writes[shared:]
         if len(ours) + len(theirs) > WRITES:
             return None
@@ -129,6 +130,11 @@ def _frames(a: PathState, b: PathState, a_holds: Bool) -> dict[int, Frame] | Non
         guarded += [replace(each, guard=t.land(t.lnot(a_holds), each.guard)) for each in theirs]
         out[key] = replace(one, writes=(*one.writes[:shared], *guarded))
     return out
+
+
+def _shared(one: tuple[Any, ...], other: tuple[Any, ...]) -> int:
+    """How many elements two tuples begin with in common."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], zip(one, other, strict=False)))
 
 
 def _slots(a: PathState, b: PathState, a_holds: Bool) -> list[Any]:

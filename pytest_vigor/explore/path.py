@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-from pytest_vigor.behaviour import Assume, Event, Node, Oblige
+from pytest_vigor.behaviour import Assume, Event, Node, Oblige, Way
 from pytest_vigor.explore.block import Registers
 from pytest_vigor.explore.memory import Failed, Memory, Stop, independent
 from pytest_vigor.known import Known
@@ -56,7 +56,7 @@ class PathState:
         self.known = Known()
         self.calls = 0
         self.made: dict[str, Any] = {}  #: the structures that were allocated, with what they were made with
-        self.blocks: tuple[int, ...] = ()
+        self.blocks: Way = ()
         self.visits: dict[int, int] = {}
         self.forks: dict[int, int] = {}
         self.seen: dict[Hashable, None] = {}

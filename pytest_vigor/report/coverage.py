@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_vigor.behaviour import Behaviour
+from pytest_vigor.behaviour import Behaviour, addresses
 from pytest_vigor.binary import Binary
 from pytest_vigor.explore.lift import Lifter
 from pytest_vigor.explore.order import successors
@@ -18,7 +18,7 @@ _NO_OPERATION = frozenset({0x90, 0x0F, 0x1F, 0x66, 0x2E, 0x00, 0x40, 0x44, 0x80,
 def coverage(binary: Binary, behaviour: Behaviour, lines: Lines) -> Coverage:
     """Over all blocks that jumps and calls lead to from the entry points, or that some path went through."""
     lifter = Lifter(binary.code)
-    reached = {at for paths in behaviour.paths.values() for path in paths for at in path.blocks}
+    reached = {at for paths in behaviour.paths.values() for path in paths for at in addresses(path.blocks)}
     waiting = [binary.exports[entry] for entry in behaviour.paths if entry in binary.exports] + list(reached)
     blocks: dict[int, int] = {}
     while waiting:
