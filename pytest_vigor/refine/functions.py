@@ -11,7 +11,7 @@ import z3
 from pytest_vigor.integers import Integers, at_work
 from pytest_vigor.term import Bool, Term, Value
 
-RESOURCES = 8_000_000  #: z3's rlimit for one question
+ATTEMPTS = (1_000_000, 2_000_000, 8_000_000)  #: z3's rlimit for each: where it gets lost once, it need not again
 
 
 class Functions(Integers):
@@ -51,12 +51,16 @@ def example(conditions: Sequence[Bool]) -> Example | bool | None:
     integers = Functions()
     read: list[Any] = []
     unread = [each for each in conditions if not integers.take(each, read)]
-    solver = z3.SolverFor("QF_UFLIA", ctx=integers.context)
-    solver.set("rlimit", RESOURCES)
-    solver.set("ctrl_c", False)
-    solver.add(*read, *integers.ties)
-    with at_work(integers.context):
-        answer = solver.check()
-    if answer == z3.unsat:
-        return False
-    return Example(integers, solver.model()) if answer == z3.sat and not unread else None
+    for seed, resources in enumerate(ATTEMPTS):
+        solver = z3.SolverFor("QF_UFLIA", ctx=integers.context)
+        solver.set("rlimit", resources)
+        solver.set("random_seed", seed)
+        solver.set("ctrl_c", False)
+        solver.add(*read, *integers.ties)
+        with at_work(integers.context):
+            answer = solver.check()
+        if answer == z3.unsat:
+            return False
+        if answer == z3.sat:
+            return None if unread else Example(integers, solver.model())
+    return None
