@@ -11,7 +11,7 @@ import z3
 from pytest_vigor.integers import Integers, at_work
 from pytest_vigor.term import Bool, Term, Value
 
-ATTEMPTS = (1_000_000, 2_000_000, 8_000_000)  #: z3's rlimit for each: where it gets lost once, it need not again
+ATTEMPTS = (8_000_000, 20_000_000, 60_000_000)  #: z3's rlimit for each: where it gets lost once, it need not again
 
 
 class Functions(Integers):
