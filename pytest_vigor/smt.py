@@ -28,6 +28,7 @@ SUMS_MOST = 1_600_000  #: of them
 LATEST = 8  #: conditions that the question is likely about where nothing but these is asked
 PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
 EXAMPLES = (1, 1_000_000_000)  #: for factors that stand in the way of a model
+ATTEMPTS = 8  #: at a question asked for itself: how long one takes is a matter of luck
 USELESS = 12  #: times that integers may tell nothing before they are asked last
 LEVEL = 4  #: conditions that the solver is told, and forgets, together
 LEAST_MIB = 256
@@ -285,6 +286,18 @@ class Statistics:
     work: Work = field(default_factory=Work)
 
 
+def at_once(conditions: Iterable[Bool], resources: int = DEFAULT_RESOURCES) -> Answer:
+    """Satisfiability of conditions to a solver that is asked nothing else: what may be rewritten as a whole, as many
+    unknown functions of each other's values may, is often easy then."""
+    asked: list[Bool] = [each for each in conditions if each is not True]
+    answer: Answer = Unsure("")
+    for seed in range(ATTEMPTS):
+        answer = Solver()._ask_bits(asked, resources, seed)
+        if not isinstance(answer, Unsure):
+            break
+    return answer
+
+
 @dataclass(slots=True)
 class Solver:
     """An incremental stack of assertions.
@@ -471,10 +484,12 @@ class Solver:
                 return found
         return None
 
-    def _ask_bits(self, conditions: list[Bool]) -> Answer:
+    def _ask_bits(self, conditions: list[Bool], resources: int = PATIENCE, seed: int = 0) -> Answer:
         bits = Translator()
         solver = z3.SolverFor("QF_UFBV", ctx=bits.context)
-        solver.set("rlimit", PATIENCE)
+        solver.set("rlimit", resources)
+        solver.set("random_seed", seed)
+        solver.set("ctrl_c", False)
         for each in conditions:
             c.Z3_solver_assert(solver.ctx.ref(), solver.solver, bits(each))
         return self._ask(solver, bits, ())
