@@ -29,6 +29,7 @@ LATEST = 8  #: conditions that the question is likely about where nothing but th
 PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
 EXAMPLES = (1, 1_000_000_000)  #: for factors that stand in the way of a model
 QUICK = 20_000  #: for a first attempt over the integers, which is quick or gets lost, too
+ATTEMPTS = 8  #: at a question asked for itself: how long one takes is a matter of luck
 LEVEL = 4  #: conditions that the solver is told, and forgets, together
 LEAST_MIB = 256
 DEFAULT_RESOURCES = 20_000_000  #: z3's rlimit for one query: a few CPU seconds
@@ -285,6 +286,18 @@ class Statistics:
     work: Work = field(default_factory=Work)
 
 
+def at_once(conditions: Iterable[Bool], resources: int = DEFAULT_RESOURCES) -> Answer:
+    """Satisfiability of conditions to a solver that is asked nothing else: what may be rewritten as a whole, as many
+    unknown functions of each other's values may, is often easy then."""
+    asked: list[Bool] = [each for each in conditions if each is not True]
+    answer: Answer = Unsure("")
+    for seed in range(ATTEMPTS):
+        answer = Solver()._ask_bits(asked, resources, seed)
+        if not isinstance(answer, Unsure):
+            break
+    return answer
+
+
 @dataclass(slots=True)
 class Solver:
     """An incremental stack of assertions.
@@ -469,10 +482,12 @@ class Solver:
                     return found
         return None
 
-    def _ask_bits(self, conditions: list[Bool]) -> Answer:
+    def _ask_bits(self, conditions: list[Bool], resources: int = PATIENCE, seed: int = 0) -> Answer:
         bits = Translator()
         solver = z3.SolverFor("QF_UFBV", ctx=bits.context)
-        solver.set("rlimit", PATIENCE)
+        solver.set("rlimit", resources)
+        solver.set("random_seed", seed)
+        solver.set("ctrl_c", False)
         for each in conditions:
             c.Z3_solver_assert(solver.ctx.ref(), solver.solver, bits(each))
         return self._ask(solver, bits, ())

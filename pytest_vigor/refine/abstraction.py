@@ -9,7 +9,7 @@ allocation:
 
 ``element(heap, place, index)`` says where a record is lent. ``by_value(heap, place)`` may name ranges of addresses in
 which an index that was read from memory does not split the path: those of what is only compared. ``Unbounded`` may say
-all this of structures of any capacity (see unbounded.py).
+all this of structures of any capacity (see unbounded.py); where it does so only, the others are left out.
 """
 
 from __future__ import annotations
@@ -52,6 +52,10 @@ def beside(file: str, name: str) -> ModuleType:
     return module
 
 
+def _unsaid(*_: Any) -> Any:
+    raise TypeError("what this structure's memory means is only said of any capacity")
+
+
 def abstractions(root: Path) -> dict[str, Abstraction]:
     """The abstractions of a library, by structure."""
     found = {}
@@ -59,7 +63,8 @@ def abstractions(root: Path) -> dict[str, Abstraction]:
         module = beside(str(path), path.name)
         name = path.parent.name
         found[name] = Abstraction(
-            name, module.unknown, module.invariant, module.state,
+            name, getattr(module, "unknown", _unsaid), getattr(module, "invariant", _unsaid),
+            getattr(module, "state", _unsaid),
             getattr(module, "by_value", lambda *_: ()), getattr(module, "element", None),
             getattr(module, "Unbounded", None),
         )  # fmt: skip

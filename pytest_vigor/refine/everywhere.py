@@ -18,6 +18,9 @@ class Everywhere(Facts):
         super().__init__()
         self.concluding = False
 
+    def apply(self, name: str, width: int, key_bits: int, key: Value) -> Value:
+        return t.app(name, width, (key_bits, key))  # that equal keys have equal values the solver knows
+
     @property
     def defined(self) -> list[Bool]:
         return self.known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pytest_vigor.refine.abstraction import Abstraction, abstractions
 from pytest_vigor.refine.everywhere import Everywhere
 from pytest_vigor.refine.heap import Heap, Place, Unknown
 from pytest_vigor.refine.listed import Finite
-from pytest_vigor.refine.machine import CallPath, Machine
+from pytest_vigor.refine.machine import CallPath, Machine, Model
 from pytest_vigor.smt import Sat, Unsat
 from pytest_vigor.structs import structs
 from pytest_vigor.term import Bool, Value
@@ -96,6 +96,10 @@ class Library:
             Machine(load(binary, required=()), cpu_seconds), structs(binary),
             c.collect(c.load(root)), abstractions(root),
         )  # fmt: skip
+
+    def modelling(self, models: Mapping[str, Model]) -> Library:
+        """The same library, of which some functions are not followed, but do what their models say."""
+        return replace(self, machine=Machine(self.machine.binary, self.machine.cpu_seconds, models))
 
     # ---- hashing
 

@@ -23,7 +23,7 @@ from pytest_vigor.explore.search import Search
 from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.integers import impossible
 from pytest_vigor.refine.array import Array
-from pytest_vigor.smt import DEFAULT_RESOURCES, Answer, Sat, Solver, Statistics, Translator, Unsat, Unsure
+from pytest_vigor.smt import DEFAULT_RESOURCES, Answer, Sat, Solver, Statistics, Translator, Unsat, Unsure, at_once
 from pytest_vigor.term import Bool, Term, Value
 from pytest_vigor.work import Work
 
@@ -296,6 +296,16 @@ class CallSearch(Search):
             path.models = (answer, *path.models[: MODELS_KEPT - 1])
         return answer
 
+    def ask_easily(self, path: CallPath, condition: Bool) -> Answer:
+        """Whether a condition can hold on a path, where that is easy."""
+        self._sync(path)
+        self.solver.limit(FEW_RESOURCES)
+        return self.solver.check(condition)
+
+    def ask_at_once(self, path: CallPath, condition: Bool) -> Answer:
+        """Whether a condition can hold on a path, to who looks at everything at once."""
+        return at_once([*path.conditions(), condition])
+
     def _by_cases(self, path: CallPath, conditions: list[Bool]) -> Answer:
         """What the solver says; where that takes long, what it says of each case of an alternative among the
         conditions, or what can be said over the integers."""
@@ -361,7 +371,7 @@ class Machine:
     """A library whose functions can be called on symbolic memory. Those that have a model are not followed."""
 
     def __init__(self, binary: Binary, cpu_seconds: float, models: Mapping[str, Model] | None = None) -> None:
-        self.models = models or {}
+        self.models, self.cpu_seconds = models or {}, cpu_seconds
         modelled = {binary.exports[name]: name for name in self.models}
         self.binary = replace(binary, imports={**binary.imports, **modelled})
         self.search = CallSearch(self.binary, cpu_seconds)

@@ -110,13 +110,3 @@ def test_what_is_assumed_of_rings_is_what_is_valid(shipped_path: Path) -> None:
             if is_valid(pool):
                 valid.add(tuple(content))
     assert assumed == valid
-
-
-def test_wrong_loop_is_refuted_by_induction(tmp_path: Path) -> None:
-    """A proof over any number of rounds notices what one of them does wrong."""
-    proofs = beside(__file__, "../../properties/libvig/test_lpm_every_capacity.py")
-    wrong = Wrong("", "lpm/steps.h", "LPM_LENGTH_SHIFT <= length + 1", "LPM_LENGTH_SHIFT <= length + 2", ())
-    root, verdicts = wrong.copy_to(tmp_path), []
-    library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120)
-    proofs.test_covering(lambda: library, lambda function, bound, found: verdicts.extend(found))
-    assert [type(verdict) for _, verdict in verdicts] == [Refuted], verdicts

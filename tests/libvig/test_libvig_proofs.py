@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from properties.libvig.test_lpm_table_every_capacity import search_verdict
 from properties.libvig.test_net_checksums import longer_checksum
 from pytest_vigor import contract as c
 from pytest_vigor.build import FLAGS
@@ -114,15 +113,3 @@ def test_wrong_loop_is_not_proved_by_induction(tmp_path: Path, old: str, new: st
     library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120)
     for odd in (0, 1):
         assert isinstance(longer_checksum(library, odd), Shown) == (odd not in shows_in)
-
-
-@pytest.mark.parametrize(("old", "new"), [
-    ("entry & LPM_SPLIT ? lpm->entries[group_of(entry) + address % LPM_GROUP] : entry;", "entry;"),
-    ("lpm->entries[group_of(entry) + address % LPM_GROUP] : entry;", "lpm->entries[group_of(entry)] : entry;"),
-    ("    *out_value = entry & LPM_VALUE_MAX;", "    *out_value = entry & (LPM_VALUE_MAX >> 1);"),
-    ("lpm->entries[address >> (32 - LPM_FIRST_BITS)];", "lpm->entries[address >> 6];"),
-])  # fmt: skip
-def test_wrong_search_is_refuted_at_every_capacity(tmp_path: Path, old: str, new: str) -> None:
-    root = Wrong("", "lpm/lpm.c", old, new, ()).copy_to(tmp_path)
-    library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120)
-    assert isinstance(search_verdict(library), Refuted)
