@@ -8,9 +8,10 @@ from random import Random
 from typing import Any
 
 from pytest_vigor.fuzz.play import Player
-from pytest_vigor.fuzz.scene import USUAL, kind_of
+from pytest_vigor.fuzz.scene import USUAL
 from pytest_vigor.headers import Header
 from pytest_vigor.layout import Scalar, Struct, scalars
+from pytest_vigor.notation import kind_of
 from pytest_vigor.trace import REFUSED, StepResult
 
 DEVICE_COUNTS = (2, 3, 1, 4, 5, 8, 32, 33)

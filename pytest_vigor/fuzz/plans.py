@@ -17,18 +17,17 @@ from pytest_vigor.behaviour import LENGTH_MAX
 from pytest_vigor.fuzz.configurations import assembled
 from pytest_vigor.fuzz.frames import (
     KINDS,
-    TRANSPORTS,
     datagram,
     fix_checksums,
     put,
     reply,
     starts,
 )
-from pytest_vigor.fuzz.scene import Scene, compared, kind_of, lately, usual
+from pytest_vigor.fuzz.scene import Scene, compared, lately, usual
 from pytest_vigor.headers import Entry
 from pytest_vigor.layout import Type, scalars
-from pytest_vigor.notation import part
-from pytest_vigor.packet import ETHER_BYTES, HEADERS, IPV4_BYTES, PROTOCOL_TCP, PROTOCOL_UDP
+from pytest_vigor.notation import kind_of, part
+from pytest_vigor.packet import ETHER_BYTES, HEADERS, IPV4_BYTES, PROTOCOL_TCP, PROTOCOL_UDP, TRANSPORTS
 from pytest_vigor.trace import Step
 
 LARGE = (1 << 56) - 1

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pytest_vigor import term as t
 from pytest_vigor.errors import VigorError
 from pytest_vigor.frame import OFFSET_BITS
-from pytest_vigor.packet import ETHER_BYTES, IPV4_BYTES, PROTOCOL_TCP, TCP_BYTES, UDP_BYTES
+from pytest_vigor.packet import ETHER_BYTES, IPV4_BYTES, PROTOCOL_TCP, TRANSPORTS, UDP_BYTES
 from pytest_vigor.term import Bool, Value
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SUM_BITS = 32
 REST_MAX = 1 << 26  #: no frame has as many words
-FIXED_BYTES = {"tcp": TCP_BYTES, "udp": UDP_BYTES}
+FIXED_BYTES = dict(TRANSPORTS.values())
 REST = ".rest."  #: in the names of the unknown sums
 
 
