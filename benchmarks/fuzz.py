@@ -1,4 +1,4 @@
-"""How many bugs the fuzz reading finds: ``python benchmarks/fuzz.py [--nf NF] [--rounds N] [NAME ...]``.
+"""How many bugs the fuzz reading finds: ``python benchmarks/fuzz.py [--nf NF] [--rounds N] [--seed N] [NAME ...]``.
 
 For each network function that is broken on purpose (tests/wrong/), runs plain ``pytest`` on the property that should
 catch it, in a project of its own, and prints the CPU time of that process and all its children until it ended. It is
@@ -70,10 +70,10 @@ def look(wrong: Wrong, seed: int, whole: bool) -> Look:
     return Look(tuple(caught), usage.ru_utime + usage.ru_stime, examples)
 
 
-def looks(chosen: list[Wrong], rounds: int, whole: bool) -> Iterator[tuple[Wrong, Look]]:
+def looks(chosen: list[Wrong], seeds: range, whole: bool) -> Iterator[tuple[Wrong, Look]]:
     """All of them."""
     for wrong in chosen:
-        for seed in range(rounds):
+        for seed in seeds:
             yield wrong, look(wrong, seed, whole)
 
 
@@ -82,7 +82,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="which; all in tests/wrong/, unless given")
     parser.add_argument("--nf", help="only variants of this network function")
-    parser.add_argument("--rounds", type=int, default=1, help="how often each, with seeds from 0 on (default: 1)")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each, with seed after seed (default: 1)")
+    parser.add_argument("--seed", type=int, default=0, help="the first of them (default: 0)")
     parser.add_argument("--seconds", type=float, default=20.0, help="within which a bug is to be found (default: 20)")
     parser.add_argument("--whole", action="store_true", help="try all properties, until the first that fails")
     parser.add_argument("--least", type=float, metavar="PERCENT", help="what share has to be found")
@@ -91,7 +92,7 @@ def main() -> int:
     if missing := set(given.names) - {each.name for each in chosen}:
         parser.error(f"tests/wrong/ has no {', '.join(sorted(missing))}")
     found = total = 0
-    for wrong, seen in looks(chosen, given.rounds, given.whole):
+    for wrong, seen in looks(chosen, range(given.seed, given.seed + given.rounds), given.whole):
         expected = {wrong.caught_by, *wrong.also}
         is_found = bool(expected & {*seen.caught}) and seen.cpu_seconds <= given.seconds
         total, found = total + 1, found + is_found

@@ -12,6 +12,7 @@ from pytest_vigor import behaviour as b, build, term as t
 from pytest_vigor.binary import Binary, load
 from pytest_vigor.contract import Contracts, Scalar, collect, module_at
 from pytest_vigor.counterexample import Counterexample, Reach
+from pytest_vigor.dependence import Dependence
 from pytest_vigor.errors import VigorError
 from pytest_vigor.free_fields import free_in
 from pytest_vigor.headers import Header, header_digest, read_header
@@ -74,7 +75,7 @@ class Checker:
     contract_modules: Sequence[Any] = ()
     only_proofs: bool = False  #: whether no other verdict is wanted
     explored: dict[NetworkFunction, Explored] = field(default_factory=dict)
-    _contracts: Contracts | None = None
+    _contracts: tuple[Contracts, str] | None = None
     _binaries: dict[NetworkFunction, tuple[Binary, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -84,9 +85,13 @@ class Checker:
     @property
     def contracts(self) -> Contracts:
         """libVig's contracts and those that plugins brought."""
+        return self._declared()[0]
+
+    def _declared(self) -> tuple[Contracts, str]:
+        """The contracts, and a digest of all that they say."""
         if self._contracts is None:
-            modules = [module_at(path) for path in build.contract_files()]
-            self._contracts = collect([*modules, *self.contract_modules])
+            modules = [*map(module_at, build.contract_files()), *self.contract_modules]
+            self._contracts = collect(modules), Dependence().of_modules(modules)
         return self._contracts
 
     @property
@@ -98,7 +103,7 @@ class Checker:
         if nf not in self._binaries:
             binary = load(nf.binary)
             header = header_digest(nf.header, [build.libvig_root()])
-            self._binaries[nf] = binary, self.store.key(binary.digest, header, self.contracts.digest)
+            self._binaries[nf] = binary, self.store.key(binary.digest, header, self._declared()[1])
         return self._binaries[nf]
 
     # ---- exploring

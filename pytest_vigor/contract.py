@@ -163,7 +163,6 @@ class Contracts:
     """All contracts of a session, by function name."""
 
     by_name: Mapping[str, Contract]
-    digest: str
 
     def get(self, name: str) -> Contract | None:
         return self.by_name.get(name)
@@ -172,9 +171,7 @@ class Contracts:
 def collect(modules: Iterable[ModuleType]) -> Contracts:
     """The contracts that some modules declare. Two for one function are an error."""
     found: dict[str, Contract] = {}
-    digest = hashlib.sha256()
     for module in modules:
-        digest.update(Path(str(module.__file__)).read_bytes())
         for value in vars(module).values():
             if not isinstance(value, Contract) or value.source != module.__file__:
                 continue
@@ -185,7 +182,7 @@ def collect(modules: Iterable[ModuleType]) -> Contracts:
                     "keep the one that says what the function does",
                 )
             found[value.name] = value
-    return Contracts(found, digest.hexdigest())
+    return Contracts(found)
 
 
 def load(folder: Path) -> list[ModuleType]:

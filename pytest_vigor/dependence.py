@@ -1,4 +1,5 @@
-"""What a property's outcome depends on besides the network function: a digest, by which a verdict is known again."""
+"""What contracts say, and what a property's outcome depends on besides the network function: digests, by which what was
+found out is known again."""
 
 from __future__ import annotations
 
@@ -10,8 +11,9 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 _PACKAGE = str(Path(__file__).parent)
@@ -23,7 +25,7 @@ _PROGRAMS = (".py", ".pyc", ".so")
 
 
 class Dependence:
-    """Digests of what properties depend on; the text of each module is looked at once."""
+    """Digests of what properties or contracts depend on; the text of each module is looked at once."""
 
     def __init__(self, plugins: Sequence[ModuleType] = ()) -> None:
         """``plugins`` are modules that any property may depend on, such as conftest.py."""
@@ -38,11 +40,26 @@ class Dependence:
         except RecursionError:  # data that contains itself
             return None
 
+    def of_modules(self, modules: Sequence[ModuleType]) -> str:
+        """Of the text of some modules, wherever they lie, and of what they import."""
+        parts: list[str] = []
+        imported: set[str] = set()
+        for each in modules:
+            text, its = _text(str(each.__file__), each.__name__)
+            parts.append(f"{each.__name__} {text} {_data(each.__name__, vars(each))}")
+            imported.update(its)
+        return _sum([sys.version, str(sys.flags.optimize)], [*parts, *self._reached(sorted(imported))])
+
     def _digest(self, module: str, name: str, shown: str | None) -> str | None:
         if shown is None or module not in sys.modules:
             return None
-        parts = [sys.version, str(sys.flags.optimize), module, name, shown]
-        waiting, seen = [module, *self._plugins], set()
+        return _sum(
+            [sys.version, str(sys.flags.optimize), module, name, shown], self._reached([module, *self._plugins])
+        )
+
+    def _reached(self, modules: Sequence[str]) -> list[str]:
+        """What is in some modules and in all that they import."""
+        parts, waiting, seen = [], [*modules], set()
         while waiting:
             each = waiting.pop()
             if each not in seen:
@@ -50,7 +67,7 @@ class Dependence:
                 text, imported = self._look_at(each)
                 parts.append(f"{each} {text} {_held(each) if text else ''}")
                 waiting.extend(sorted(imported - seen))
-        return hashlib.sha256("\n".join([*parts[:5], *sorted(parts[5:])]).encode()).hexdigest()
+        return parts
 
     def _look_at(self, name: str) -> tuple[str, frozenset[str]]:
         """A digest of a module's text, and what it imports."""
@@ -65,9 +82,18 @@ class Dependence:
         if not _is_own_path(path):
             about = os.stat(path)
             return f"{about.st_mtime_ns} {about.st_size}", frozenset()
-        text = Path(path).read_bytes()
-        package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
-        return hashlib.sha256(text).hexdigest(), frozenset(_imported(ast.parse(text), package))
+        return _text(path, name)
+
+
+def _sum(first: Sequence[str], others: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join([*first, *sorted(others)]).encode()).hexdigest()
+
+
+def _text(path: str, name: str) -> tuple[str, frozenset[str]]:
+    """A digest of a module's text, and what it imports."""
+    text = Path(path).read_bytes()
+    package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
+    return hashlib.sha256(text).hexdigest(), frozenset(_imported(ast.parse(text), package))
 
 
 def _held(name: str) -> str:
@@ -92,12 +118,25 @@ def _data(module: str, names: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """What something says of itself. With its address in it, as of what does not say what it is, that is never the same
-    again."""
+    """What something says of itself; of a dataclass, its fields, in which code goes by its name. With its address in
+    it, as of what does not say what it is, that is never the same again."""
+    if is_dataclass(value) and not isinstance(value, type):
+        held = ", ".join(f"{each.name}={_part(getattr(value, each.name))}" for each in fields(value))
+        return f"{type(value).__qualname__}({held})"
     try:
         return repr(value)
     except Exception:  # whatever its class raises
         return f"{os.getpid()} {id(value)}"
+
+
+def _part(value: Any) -> str:
+    if isinstance(value, type | FunctionType):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_part(key)}: {_part(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"{type(value).__name__}[{', '.join(map(_part, value))}]"
+    return _shown(value)
 
 
 def plain(value: Any) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pytest_vigor.layout import Array, Bytes, Integer, Pointer, Struct, Type, collapse
 
-MAC_BYTES, IPV4_BYTES = 6, 4
+MAC_BYTES, IPV4_BYTES, PORT_BYTES = 6, 4, 2
 _NS = 1_000_000_000
 
 
@@ -30,12 +30,19 @@ class Ipv4(int):
         return ".".join(str(byte) for byte in int.to_bytes(self, IPV4_BYTES, "big"))
 
 
+def kind_of(of: Integer | Bytes) -> str:
+    """What a number in C data is in all that it is likely to be: "mac", "ipv4", "port" or "number"."""
+    if isinstance(of, Bytes):
+        return "mac" if of.count == MAC_BYTES else "number"
+    if of.big_endian and not of.signed:
+        return {IPV4_BYTES: "ipv4", PORT_BYTES: "port"}.get(of.size_bytes, "number")
+    return "number"
+
+
 def address(value: int, of: Integer | Bytes) -> int:
     """A number of a C type, as an address where the type says that it is one."""
-    if isinstance(of, Bytes):
-        return Mac(value) if of.count == MAC_BYTES else value
-    # What C code keeps in four bytes in network order is an address in all that it is likely to be.
-    return Ipv4(value) if of.big_endian and of.size_bytes == IPV4_BYTES and not of.signed else value
+    kind = {"mac": Mac, "ipv4": Ipv4}.get(kind_of(of))
+    return value if kind is None else kind(value)
 
 
 def scalar(of: Integer | Bytes, bits: int) -> str:

@@ -12,6 +12,8 @@ from pytest_vigor.notation import Ipv4, Mac
 
 ETHER_BYTES, IPV4_BYTES, TCP_BYTES, UDP_BYTES = 14, 20, 20, 8
 TYPE_IPV4, PROTOCOL_TCP, PROTOCOL_UDP = 0x0800, 6, 17
+#: The headers that follow IPv4's, by its protocol, with their sizes without options.
+TRANSPORTS = {PROTOCOL_TCP: ("tcp", TCP_BYTES), PROTOCOL_UDP: ("udp", UDP_BYTES)}
 
 
 @dataclass(frozen=True, slots=True)

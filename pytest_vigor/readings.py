@@ -139,6 +139,17 @@ class _Teller:
                 self._reporter.write_line(text)
 
 
+def _record(nf: NetworkFunction, verdict: Verdict, started: float) -> dict[str, Any]:
+    """What is noted in each reading, of one that started then."""
+    return {
+        "nf": nf.name,
+        "verdict": type(verdict).__name__,
+        "confirmed": isinstance(verdict, Refuted) and verdict.counterexample.confirmed,
+        "seconds": round(monotonic() - started, 3),
+        "assumptions": list(verdict.assumptions) if isinstance(verdict, Proved) else [],
+    }
+
+
 def _prove(
     item: pytest.Function, nf: NetworkFunction, arguments: Mapping[str, Any]
 ) -> tuple[Verdict, dict[str, Any]]:
@@ -152,17 +163,12 @@ def _prove(
     if isinstance(verdict, Refuted):
         verdict = _reached(item, nf, function, claim, verdict)
     subject = explored.subject
-    record = {
-        "nf": nf.name,
-        "verdict": type(verdict).__name__,
-        "confirmed": isinstance(verdict, Refuted) and verdict.counterexample.confirmed,
+    record = _record(nf, verdict, started) | {
         "paths": len(subject.behaviour.paths.get("nf_process", ())),
         "obligations": subject.behaviour.trivial_obligations + subject.behaviour.recorded_obligations,
         "explore_seconds": round(explored.seconds, 3),
-        "seconds": round(monotonic() - started, 3),
         "cached": explored.cached,
         "invariants": [each.text for each in subject.invariants],
-        "assumptions": list(verdict.assumptions) if isinstance(verdict, Proved) else [],
     }
     if item.config.getoption("vigor_report") is not None:
         from pytest_vigor.report.gather import told
@@ -192,15 +198,10 @@ def _fuzz(
 ) -> tuple[Verdict, dict[str, Any]]:
     started = monotonic()
     verdict, tally = _trials(item.config).verdict(nf, function, item.obj, claim, item.nodeid)
-    return verdict, {
-        "nf": nf.name,
+    return verdict, _record(nf, verdict, started) | {
         "property": item.name,
-        "verdict": type(verdict).__name__,
-        "confirmed": isinstance(verdict, Refuted) and verdict.counterexample.confirmed,
         "examples": tally.examples,
         "reached": tally.reached,
-        "seconds": round(monotonic() - started, 3),
-        "assumptions": [],
     }
 
 
@@ -221,16 +222,11 @@ def _replay(
     else:
         given = capture.read(path)
     verdict, rebuilt = _trials(item.config).replayed(nf, function, claim, given)
-    return verdict, {
-        "nf": nf.name,
+    return verdict, _record(nf, verdict, started) | {
         "property": item.name,
-        "verdict": type(verdict).__name__,
-        "confirmed": isinstance(verdict, Refuted) and verdict.counterexample.confirmed,
         "replayed": path.name,
         "is_trace": is_trace,
         "rebuilt": rebuilt,
-        "seconds": round(monotonic() - started, 3),
-        "assumptions": [],
     }
 
 

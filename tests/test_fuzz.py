@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from project import ALWAYS_THE_SAME, GATE, GATE_HEADER, Project
 
 from pytest_vigor import assume
 from pytest_vigor.build import binary_of
+from pytest_vigor.fuzz.configurations import SIZE_MAX
 from pytest_vigor.fuzz.words import names
 from pytest_vigor.network_function import NetworkFunction
 from pytest_vigor.trial import Trials
@@ -265,6 +267,26 @@ def test_arguments_that_an_nf_accepts_are_found_by_asking_it() -> None:
     assert len(routes) > 10 and len({length for _, length, _ in routes}) > 3
     for prefix, length, device in routes:
         assert device < 2 and length <= 32 and not prefix & ((1 << 32 - length) - 1)
+
+
+def test_configurations_are_often_at_the_limits_of_what_an_nf_accepts() -> None:
+    folder = ROOT / "nfs" / "policer"
+    trials = Trials(seed=0)
+    try:
+        ready = trials.ready(NetworkFunction("policer", binary_of(folder), folder / "policer.h")).ground
+    finally:
+        trials.close()
+    found = ready.configurations
+    places = {leaf.path: number for number, leaf in enumerate(found.leaves)}
+    rate, burst, capacity = (places[name] for name in ("rate_bytes_per_s", "burst_bytes", "capacity"))
+    assert {min(found.accepted[each]) for each in (rate, burst, capacity)} == {1}
+    assert max(found.accepted[rate]) == 10**12 and max(found.accepted[burst]) == (1 << 32) - 1
+    assert max(found.accepted[capacity]) <= SIZE_MAX, "a table that large takes too long"
+    random = Random(0)
+    drawn = [found.chosen([random.getrandbits(32) for _ in range(found.width)])[0] for _ in range(1_000)]
+    offset = found.leaves[burst].offset
+    bursts = [int.from_bytes(each[offset : offset + 4], "little") for each in drawn]
+    assert all(100 < bursts.count(limit) < 500 for limit in (1, (1 << 32) - 1))
 
 
 def is_whole(packet: Any) -> bool:

@@ -22,6 +22,8 @@ FLOORS = """
 6  free_fields
 6  store render evidence
 5  minimise
+5  concrete
+5  shrinking
 5  reach
 5  judge capture
 4  refine
@@ -39,7 +41,7 @@ FLOORS = """
 1  known
 1  build binary headers lines record structs
 0  network_function assumption compiler frame hooks number packet trace verdict
-0  ahead dependence notation
+0  addresses ahead dependence notation
 0  layout term
 0  errors interrupt work
 """

@@ -121,6 +121,21 @@ def test_a_changed_contract_is_explored_anew(project: Project) -> None:
     assert changed.outcomes == {"test_inside_goes_outside": "failed"}
 
 
+def test_what_a_contract_imports_is_part_of_it(project: Project) -> None:
+    project.nf(source=calling("mystery(nf_state.wan_device)"))
+    project.write("conftest.py", HOOK)
+    project.pytester.syspathinsert()
+    project.write("own_contracts.py", "    from weights import FACTOR\n" + CONTRACT.format(result="FACTOR * value"))
+    project.write("weights.py", "from more.weights import FACTOR\n")
+    project.write("more/weights.py", "FACTOR = 1\n")
+    first = project.prove()
+    assert all_proved(first) and not cached(first) and cached(project.prove())
+    project.write("more/weights.py", "FACTOR = 0\n")
+    changed = project.prove("-k", "outside")
+    assert not cached(changed)
+    assert changed.outcomes == {"test_inside_goes_outside": "failed"}
+
+
 def test_a_budget_that_ran_out_is_not_remembered(project: Project) -> None:
     first = project.prove("--vigor-cpu-seconds", "0")
     assert {first.verdict(name) for name in first.outcomes} == {"Unknown"}

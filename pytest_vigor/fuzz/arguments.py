@@ -7,9 +7,10 @@ from random import Random
 
 from pytest_vigor.fuzz.configurations import Configurations, assembled
 from pytest_vigor.fuzz.play import Player
-from pytest_vigor.fuzz.scene import Manner, Scene, kind_of
+from pytest_vigor.fuzz.scene import Manner, Scene
 from pytest_vigor.headers import Header
 from pytest_vigor.layout import Struct, scalars
+from pytest_vigor.notation import kind_of
 from pytest_vigor.trace import RETURNED, Step
 
 #: Of each function. Counted and not timed, so that a busy machine tries the same.

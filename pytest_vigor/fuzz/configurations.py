@@ -8,20 +8,22 @@ from random import Random
 from typing import Any
 
 from pytest_vigor.fuzz.play import Player
-from pytest_vigor.fuzz.scene import USUAL, kind_of
+from pytest_vigor.fuzz.scene import USUAL
 from pytest_vigor.headers import Header
 from pytest_vigor.layout import Scalar, Struct, scalars
+from pytest_vigor.notation import kind_of
 from pytest_vigor.trace import REFUSED, StepResult
 
 DEVICE_COUNTS = (2, 3, 1, 4, 5, 8, 32, 33)
 NUMBERS = (1, 2, 0, 3, 4, 8, 100, 1_000, 10**6, 10**9, 10**10)
 SPANS = (1, 1_000, 10**9, 2, 0, 3, 4, 8, 100, 10**6, 10**10)  #: of eight bytes, which are mostly times
-SIZE_MAX = 4_096
+SIZE_MAX = 4_096  #: of what may be how large a table is: a larger one takes long to set up and to read
+FULL = 1 << 30  #: from here on, no table is that large: what is accepted is no size
 TRIES = 300
 #: From each of two configurations. Counted and not timed, so that a busy machine tries the same.
 ASKED_MAX = 160
 ENTRIES_MAX = 16_384  #: what is larger takes long to set up and to read, many times over
-_FEW = 4
+_FEW = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,15 @@ class Configurations:
 
 
 def _pick(good: Sequence[int], every: Sequence[int], number: int) -> int:
-    """Mostly one of the few plainest, a middling one or the largest, sometimes any that was accepted, rarely one that
-    was not."""
+    """Mostly one of the few plainest, a middling one, the largest or the least, sometimes any that was accepted, rarely
+    one that was not."""
     share, rest = number % 16, number // 16
     if share == 15:
         return every[rest % len(every)]
     pool = good or every
     if share < 11 and len(pool) > _FEW:
         # Limits are where mistakes are, but some things only happen well between them.
-        pool = (*pool[: _FEW - 2], sorted(pool)[len(pool) // 2], max(pool))
+        pool = tuple(dict.fromkeys((*pool[:2], sorted(pool)[len(pool) // 2], max(pool), min(pool))))
     return pool[rest % len(pool)]
 
 
@@ -160,10 +162,9 @@ def _candidates(leaf: Scalar, number: int, header: Header) -> list[int]:
     plain = SPANS if leaf.type.size_bytes == 8 else NUMBERS
     ports = USUAL["port"] if leaf.type.size_bytes == 2 else ()
     near = [each + distance for each in header.constants.values() for distance in (0, -1, 1)]
-    values = dict.fromkeys([*plain, *ports, *near])
-    # What has less than eight bytes may be a size, and a large table takes long to read.
-    most = mask if leaf.type.size_bytes in (1, 2, 8) else SIZE_MAX
-    return [each for each in values if 0 <= each <= most]
+    values = dict.fromkeys([*plain, *ports, *near, mask >> 1, mask])
+    is_size = leaf.type.size_bytes not in (1, 2, 8)
+    return [each for each in values if 0 <= each <= mask and not (is_size and SIZE_MAX < each < FULL)]
 
 
 def _tries(every: Sequence[Sequence[int]]) -> Iterator[list[int]]:

@@ -12,9 +12,10 @@ from hypothesis.errors import Flaky
 from pytest_vigor.fuzz.configurations import Configurations
 from pytest_vigor.fuzz.plans import CALLED, STEPS_MAX, Plan, frame_of, plans, step_of as planned
 from pytest_vigor.fuzz.play import GUARD_BEFORE, OTHER_MEMORY, Play, Player
-from pytest_vigor.fuzz.scene import MANNERS, TIME_MAX, Manner, Scene, kind_of
+from pytest_vigor.fuzz.scene import MANNERS, TIME_MAX, Manner, Scene
 from pytest_vigor.headers import Header
 from pytest_vigor.native.client import Choices
+from pytest_vigor.notation import kind_of
 from pytest_vigor.plain import broken_kinds, step_of
 from pytest_vigor.property.asserts import FAILURES, watch_asserts
 from pytest_vigor.property.packets import Packet

@@ -8,15 +8,14 @@ from pytest_vigor.packet import (
     ETHER_BYTES,
     HEADERS,
     IPV4_BYTES,
-    PROTOCOL_TCP,
-    PROTOCOL_UDP,
     TCP_BYTES,
+    TRANSPORTS,
     TYPE_IPV4,
     UDP_BYTES,
 )
 
 PAYLOAD_BYTES = 8
-TRANSPORTS = {PROTOCOL_TCP: ("tcp", TCP_BYTES), PROTOCOL_UDP: ("udp", UDP_BYTES)}
+ENDS_OFFSET = HEADERS["ipv4"]["src"].offset_bits // 8  #: from where on an IPv4 header has its addresses
 
 #: The fields that hold what packets have in common, by what they hold.
 KINDS = {
@@ -85,7 +84,7 @@ def reply(frame: bytes) -> bytes:
     return bytes(out)
 
 
-def datagram(fields: Mapping[tuple[str, str], int], protocol: int, header_words: int = 5) -> bytearray:
+def datagram(fields: Mapping[tuple[str, str], int], protocol: int, header_words: int = IPV4_BYTES // 4) -> bytearray:
     """A frame that holds an IPv4 datagram of a protocol, with a few bytes of data; `fields` are set in it."""
     name, size_bytes = TRANSPORTS.get(protocol, ("", 0))
     header_bytes = 4 * header_words
@@ -119,7 +118,7 @@ def fix_checksums(frame: bytearray) -> None:
             segment_end = max(start, min(len(frame), ETHER_BYTES + total))
             put(frame, start, name, "checksum", 0)
             protocol = get(bytes(frame), ETHER_BYTES, "ipv4", "protocol")
-            ends = frame[ETHER_BYTES + IPV4_BYTES - 8 : ETHER_BYTES + IPV4_BYTES]
+            ends = bytes(frame[ETHER_BYTES + ENDS_OFFSET : ETHER_BYTES + IPV4_BYTES])
             pseudo = ends + bytes([0, protocol]) + (segment_end - start).to_bytes(2, "big")
             value = checksum(pseudo + frame[start:segment_end])
             # A UDP checksum of 0 means that there is none (RFC 768).

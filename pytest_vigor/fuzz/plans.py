@@ -17,18 +17,17 @@ from pytest_vigor.behaviour import LENGTH_MAX
 from pytest_vigor.fuzz.configurations import assembled
 from pytest_vigor.fuzz.frames import (
     KINDS,
-    TRANSPORTS,
     datagram,
     fix_checksums,
     put,
     reply,
     starts,
 )
-from pytest_vigor.fuzz.scene import Scene, compared, kind_of, lately, usual
+from pytest_vigor.fuzz.scene import Scene, compared, lately, usual
 from pytest_vigor.headers import Entry
 from pytest_vigor.layout import Type, scalars
-from pytest_vigor.notation import part
-from pytest_vigor.packet import ETHER_BYTES, HEADERS, IPV4_BYTES, PROTOCOL_TCP, PROTOCOL_UDP
+from pytest_vigor.notation import kind_of, part
+from pytest_vigor.packet import ETHER_BYTES, HEADERS, IPV4_BYTES, PROTOCOL_TCP, PROTOCOL_UDP, TRANSPORTS
 from pytest_vigor.trace import Step
 
 LARGE = (1 << 56) - 1
@@ -79,10 +78,11 @@ class Plan:
 
 # Drawing is what takes the time, so as little as possible is drawn apart.
 _NUMBER, _BYTE, _LENGTH = st.integers(0, LARGE), st.integers(0, 255), st.integers(0, (1 << 20) - 1)
-_FIELD, _PROTOCOL = st.integers(0, len(KINDS) - 1), st.integers(0, len(PROTOCOLS) - 1)
+# Fields by number, then as many numbers for those that the property speaks of.
+_FIELD, _PROTOCOL = st.integers(0, 2 * len(KINDS) - 1), st.integers(0, len(PROTOCOLS) - 1)
 # Of at most 24 bits, beyond which Hypothesis prefers small numbers.
 _MIX = st.integers(0, 16 ** len(KINDS) - 1)
-_CHANGES, _ODDITY = st.sampled_from((0, 0, 0, 1, 1, 2)), st.integers(0, 3 * len(ODD))
+_CHANGES, _ODDITY = st.sampled_from((0, 0, 1, 1, 1, 2)), st.integers(0, 3 * len(ODD))
 
 
 def _mixed(mix: int, word: int) -> tuple[tuple[int, int], ...]:
@@ -150,7 +150,7 @@ def frame_of(plan: Plan, scene: Scene) -> tuple[int, bytes]:
     device, frame = _base(plan, scene)
     found = starts(bytes(frame))
     if plan.made > FITTING:
-        for (header, name), kind, number in _changes(plan):
+        for (header, name), kind, number in _changes(plan, scene):
             if header in found:
                 put(frame, found[header], header, name, scene.value(kind, number))
     (header, name, values), value = _odd(plan, scene), plan.odd[1]
@@ -176,19 +176,27 @@ def _odd(plan: Plan, scene: Scene) -> tuple[str, str, tuple[int, ...]]:
 
 
 #: Where headers usually begin.
-_STARTS = {"ether": 0, "ipv4": ETHER_BYTES, **dict.fromkeys(("tcp", "udp"), ETHER_BYTES + IPV4_BYTES)}
+_STARTS = {"ether": 0, "ipv4": ETHER_BYTES, **dict.fromkeys(("tcp", "udp", "tcpudp"), ETHER_BYTES + IPV4_BYTES)}
+
+
+#: What else a property may call the header that a field stands in.
+_ALIKE = {"tcp": {"tcp", "tcpudp"}, "udp": {"udp", "tcpudp"}, "tcpudp": {"tcp", "udp", "tcpudp"}}
 
 
 def _is_named(header: str, name: str, names: frozenset[str]) -> bool:
-    headers = {header, "tcpudp"} if header in ("tcp", "udp") else {header}
+    headers = _ALIKE.get(header, {header})
     if f"byte {_STARTS[header] + HEADERS[header][name].offset_bits // 8}" in names:
         return True
     return bool(headers & names) and any(each == name or each.startswith(f"{name}_") for each in names)
 
 
-def _changes(plan: Plan) -> list[tuple[tuple[str, str], str, int]]:
-    places = list(KINDS.items())
-    return [(*places[which], number) for which, number in plan.fields]
+def _changes(plan: Plan, scene: Scene) -> list[tuple[tuple[str, str], str, int]]:
+    places = [*KINDS.items()]
+    named = [place for place in places if _is_named(*place[0], scene.names)] or places
+    return [
+        (*(places[which] if which < len(places) else named[which % len(named)]), number)
+        for which, number in plan.fields
+    ]
 
 
 def _base(plan: Plan, scene: Scene) -> tuple[int, bytearray]:
@@ -197,7 +205,7 @@ def _base(plan: Plan, scene: Scene) -> tuple[int, bytearray]:
         pool = pool or scene.received
         device, earlier = pool[plan.earlier % len(pool)]
         return device, bytearray(earlier if plan.made == REPEATED else reply(earlier))
-    fields = {place: scene.value(kind, number) for place, kind, number in _changes(plan)}
+    fields = {place: scene.value(kind, number) for place, kind, number in _changes(plan, scene)}
     protocol, device = PROTOCOLS[plan.protocol % 2 if scene.manner.tame else plan.protocol], 0
     keys = scene.keys() if plan.made == FITTING else []
     if keys:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pytest_vigor.addresses import group, ipv4, station
 from pytest_vigor.behaviour import NF_DROP, NF_FLOOD, TIME_BITS
 from pytest_vigor.fuzz.frames import seen
 from pytest_vigor.headers import Header
-from pytest_vigor.layout import Bytes, Integer, Scalar, Type, scalars
-from pytest_vigor.notation import IPV4_BYTES, MAC_BYTES, part
+from pytest_vigor.layout import Scalar, Type, scalars
+from pytest_vigor.notation import kind_of, part
 from pytest_vigor.packet import ETHER_BYTES
 from pytest_vigor.trace import PROCESS, ObjectState, Step, StepResult
 
 TIME_MAX = (1 << TIME_BITS) - 1
-#: Addresses for documentation (RFC 7042 §2.1.2, RFC 5737), so that examples mean nobody; broadcast and groups.
+#: Addresses that mean nobody, groups among them; broadcast, and none.
 USUAL = {
-    "mac": (0x00005E005301, 0x00005E005302, 0x00005E005303, 0xFFFFFFFFFFFF, 0x01005E901001, 0),
-    "ipv4": (0xC0000201, 0xC6336401, 0xCB007101, 0xC0000202, 0, 0xFFFFFFFF),
+    "mac": (station(0), station(1), station(2), 0xFFFFFFFFFFFF, group(0), 0),
+    "ipv4": (ipv4(0), ipv4(1), ipv4(2), ipv4(3), 0, 0xFFFFFFFF),
     "port": (1024, 80, 53, 2048, 0, 0xFFFF),
     # -1 is all ones, in whatever width; 32, 24 and so on are the lengths of prefixes.
     "number": (0, 1, 32, -1, 0, 32, 1, 24, 2, 32, 0, 3, 8, 16),
@@ -44,15 +45,6 @@ def lately(number: int) -> int:
 def compared(number: int) -> int:
     """The number that stands for one of the words."""
     return number * _SHARE + _EARLIER
-
-
-def kind_of(of: Integer | Bytes) -> str:
-    """What a number in C data is likely to be."""
-    if of.size_bytes == MAC_BYTES and isinstance(of, Bytes):
-        return "mac"
-    if isinstance(of, Integer) and of.big_endian:
-        return {IPV4_BYTES: "ipv4", 2: "port"}.get(of.size_bytes, "number")
-    return "number"
 
 
 @dataclass(frozen=True, slots=True)

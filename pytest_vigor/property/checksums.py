@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pytest_vigor import term as t
 from pytest_vigor.errors import VigorError
 from pytest_vigor.frame import OFFSET_BITS
-from pytest_vigor.packet import ETHER_BYTES, IPV4_BYTES, PROTOCOL_TCP, TCP_BYTES, UDP_BYTES
+from pytest_vigor.packet import ETHER_BYTES, IPV4_BYTES, PROTOCOL_TCP, TRANSPORTS, UDP_BYTES
 from pytest_vigor.residues import CHECKSUMS, is_multiple, is_zero
 from pytest_vigor.term import Bool, Piece, Value
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SUM_BITS = 32
 REST_BITS = 26  #: no frame has more words than their sum has room for
-FIXED_BYTES = {"tcp": TCP_BYTES, "udp": UDP_BYTES}
+FIXED_BYTES = dict(TRANSPORTS.values())
 REST = ".rest."  #: in the names of the unknown sums
 
 
