@@ -42,8 +42,8 @@ def by_contract(contract: c.Contract, facts: Everywhere) -> Model:
                     bound[parameter] = Symbol(path.memory.load(value, bits // 8, path.where), bits, False)
                 case c.Scalar(bits, signed):
                     bound[parameter] = Symbol(t.extract(value, 64, bits - 1, 0), bits, signed)
-                case c.Out(bits):
-                    outs[parameter] = value, bits
+                case c.Out(bits, _, of):
+                    outs[parameter] = value, bound[of].key_bits if of else bits
         path.calls += 1
         path.hold(t.land(*facts.defined))
         ways = alternatives(path, replace(contract, name=f"{contract.name}.{path.calls}"), bound, facts)
