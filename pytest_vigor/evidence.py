@@ -78,7 +78,8 @@ def obligation(lines: Lines, model: Model, block_bytes: Callable[[int], int]) ->
     line = lines.at(owed.where)
     if line is None or _says_nothing(line):
         # In the stub through which a library function is called, or at the end of a function, where paths meet.
-        *_, line = [line, *(each for each in _lines(lines, model, block_bytes) if not _says_nothing(each))]
+        own = (each for each in _lines(lines, model, block_bytes) if not Path(each.file).is_relative_to(libvig_root()))
+        *_, line = [line, *(each for each in own if not _says_nothing(each))]
     return Obligation(owed.kind, owed.detail, None if line is None else _place(line))
 
 
