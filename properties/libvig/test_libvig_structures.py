@@ -21,7 +21,7 @@ SIZES = {
 #: Capacities that some functions allow for, with the first of these sizes.
 LARGER = {
     "flow_table_put": 3, "flow_table_refresh": 4, "flow_table_key_at": 4, "flow_table_entry": 4,
-    "flow_table_capacity": 4,
+    "flow_table_capacity": 4, "flow_table_alloc": 4,
 }  # fmt: skip
 VALID = {"vector": 4, "index_pool": 3, "map": 2, "flow_table": 2}
 
@@ -76,8 +76,8 @@ def test_allocation_makes_an_empty_structure_or_none(library, shown, function):
     from pytest_vigor.refine.allocation import allocation, refusal
 
     contract, structure = library.contracts.by_name[function], _structure(function)
-    verdicts = ((sizes, allocation(library, contract, sizes)) for sizes in _sizes(structure))
-    shown(function, _bound(structure), verdicts)
+    verdicts = ((sizes, allocation(library, contract, sizes)) for sizes in _sizes(structure, function))
+    shown(function, _bound(structure, function), verdicts)
     shown(f"{function}, refused", "every capacity and size", [("any", refusal(library, contract))])
 
 
