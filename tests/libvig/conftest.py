@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from pytest_vigor.build import FLAGS
+from pytest_vigor.term import keep_apart
 from tests.libvig.compiled import CHECKED, Library, build, contracts
+
+
+@pytest.fixture(autouse=True)
+def alone(request: pytest.FixtureRequest) -> None:
+    """What is asked does not depend on which tests came before."""
+    keep_apart(request.node.nodeid)
 
 
 @pytest.fixture(scope="session")

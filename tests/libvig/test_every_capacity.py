@@ -54,12 +54,6 @@ CASES = (
 )  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def alone(request: pytest.FixtureRequest) -> None:
-    """What is asked does not depend on which tests came before."""
-    t.keep_apart(request.node.nodeid)
-
-
 @pytest.mark.parametrize(("wrong", "function"), CASES, ids=[f"{function}-{wrong.name}" for wrong, function in CASES])
 def test_wrong_index_pool_is_refuted(tmp_path: Path, wrong: Wrong, function: str) -> None:
     root = wrong.copy_to(tmp_path)
