@@ -253,7 +253,7 @@ def holding(
     library: Library, path: CallPath, given: list[Bool], claims: Sequence[tuple[str, Bool]], told: Telling
 ) -> None:
     """Raises NotShown unless all claims hold on a path."""
-    wrong = t.lor(*(t.lnot(_unknown(path, claim)) for _, claim in claims))
+    wrong = t.lor(*(t.lnot(claim) for _, claim in claims))
     if wrong is False:
         return
     answer = library.machine.search.ask(path, *given, wrong)
@@ -263,12 +263,6 @@ def holding(
         raise NotShown(Unsettled(f"the solver gave up: {answer.reason}"))
     failing = [name for name, claim in claims if answer.seen(claim) is False]
     raise NotShown(Refuted("\n".join(["; ".join(failing) or "the contract", *told(answer)])))
-
-
-def _unknown(path: CallPath, claim: Bool) -> Bool:
-    """The parts of a claim that are not literally on the path: what a function leaves alone needs no question."""
-    parts = claim.args if isinstance(claim, t.Term) and claim.op == "land" else (claim,)
-    return t.land(*(part for part in parts if path.decided(part) is not True))
 
 
 def unbroken(library: Library, told: Telling) -> None:

@@ -73,17 +73,6 @@ def alternatives(
     return out
 
 
-def _same(bits: int, found: Value, expected: Value) -> Bool:
-    """That two values are equal, said of each choice that the expected one is made of: so it can be asked of each."""
-    choices: list[Bool] = []
-    otherwise: list[Bool] = []
-    while isinstance(expected, t.Term) and expected.op == "ite":
-        test, yes, expected = expected.args
-        choices.append(t.implies(t.land(*otherwise, test), t.eq(bits, found, yes)))
-        otherwise.append(t.lnot(test))
-    return t.land(*choices, t.implies(t.land(*otherwise), t.eq(bits, found, expected)))
-
-
 @dataclass(frozen=True, slots=True)
 class Symbol:
     """A number that the contract's body gets."""
@@ -289,7 +278,7 @@ class Refinement:
             expected = before
             if name in way.outcome.changes:
                 expected = c.result_bits(way.outcome.changes[name], bits)
-            yield f"*{name}", _same(bits, self._returned(end, name), expected)
+            yield f"*{name}", t.eq(bits, self._returned(end, name), expected)
         self.facts.concluding = True
         for name, laid in self.laid.items():
             expected_state = way.outcome.changes.get(name, bound[name])
