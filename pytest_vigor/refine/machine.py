@@ -30,7 +30,7 @@ from pytest_vigor.work import Work
 MALLOC_ALIGNMENT = 16  #: bytes; new memory is aligned for any type (C11 section 7.22.3)
 ALIGNMENTS = range(0, 64, MALLOC_ALIGNMENT)  #: where in a cache line new memory can begin
 FEW_RESOURCES = 200_000  #: before a question is asked case by case
-BRIEF_RESOURCES = 2_000_000  #: for each of several attempts: some get lost
+BRIEF_RESOURCES = 2_000_000  #: for each of several more attempts, where one got lost
 ARGUMENT = "argument "  #: how the names of symbols begin that are passed to a function
 MODELS_KEPT = 4  #: on a path, to know without asking that something is possible
 SEES_THROUGH = frozenset({"add", "zext", "sext", "shl", "concat", "ite", "band", "bor", "bxor"})
@@ -321,11 +321,11 @@ class CallSearch(Search):
         if choice is None:
             if impossible(path.conditions(), flat):
                 return Unsat()
-            answer = at_once([*self.facts.known, *path.conditions(), *flat], BRIEF_RESOURCES)
-            if not isinstance(answer, Unsure):
-                return answer
             self.solver.limit(DEFAULT_RESOURCES)
-            return self.solver.check(*flat)
+            answer = self.solver.check(*flat)
+            if isinstance(answer, Unsure):
+                answer = at_once([*self.facts.known, *path.conditions(), *flat], BRIEF_RESOURCES)
+            return answer
         flat.remove(choice)
         for each in choice.args:
             answer = self._by_cases(path, [*flat, each])
