@@ -291,8 +291,9 @@ def at_once(conditions: Iterable[Bool], resources: int = DEFAULT_RESOURCES) -> A
     unknown functions of each other's values may, is often easy then."""
     asked: list[Bool] = [each for each in conditions if each is not True]
     answer: Answer = Unsure("")
+    solver = Solver()
     for seed in range(ATTEMPTS):
-        answer = Solver()._ask_bits(asked, resources, seed)
+        answer = solver._ask_bits(asked, resources, seed)
         if not isinstance(answer, Unsure):
             break
     return answer
