@@ -41,6 +41,7 @@ from pytest_vigor.smt import Answer, Sat, Solver, Unsat, Unsure
 from pytest_vigor.symbols import config_record, view
 from pytest_vigor.term import Bool, Value
 from pytest_vigor.verdict import Proved, Refuted, Unknown, Vacuous, Verdict
+from pytest_vigor.witness import but_for_checksums
 from pytest_vigor.work import Exhausted, Work
 
 DECISION_LIMIT = 2_000
@@ -285,7 +286,7 @@ class Judging:
         """Back to the start of the path."""
         self.facts.reset(self.prepared.mark)
         self.settled = self.prepared.settled.copy()
-        self._model = self.prepared.model
+        self._model = self._latest = self.prepared.model
         self._learnt = len(self.facts.known)
         self._held: list[Bool] = []
 
@@ -333,7 +334,18 @@ class Judging:
             answer = self.prepared.answers[question] = self.ask(condition, exact=False)
         if not isinstance(answer, Unsat):
             self._model = answer if isinstance(answer, Sat) else None
+            self._latest = self._model or self._latest
         return not isinstance(answer, Unsat)
+
+    def _leads_here(self) -> bool:
+        """Whether some state and packet lead here; yes where the solver is unsure. A packet like the last one that was
+        found to come far is tried first, with other checksums."""
+        self._learn()
+        if self._latest is not None:
+            like = but_for_checksums(self._latest)
+            if self.solver.resembling([*self.prepared.base, *self._held], like) is not None:
+                return True
+        return not isinstance(self.ask(), Unsat)
 
     def _enter(self, run: SymbolicRun, item: Held | Owed, impossible: set[int]) -> None:
         """Goes on along a path of a further step; raises Discarded where that is plainly impossible. Other paths that
@@ -415,7 +427,7 @@ class Judging:
             if not isinstance(self.ask(), Unsat):
                 raise
         if noted.reached and not self.reached:
-            self.reached = not isinstance(self.ask(), Unsat)
+            self.reached = self._leads_here()
         return None
 
     def _step(self, run: SymbolicRun, instance: Instance, steps: list[Instance], tag: str) -> Step:

@@ -6,6 +6,7 @@ Fields are given as (name, offset in bits from the header's start, size in bits)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pytest_vigor.notation import Ipv4, Mac
@@ -60,3 +61,14 @@ def written(field: HeaderField, value: int) -> str:
     if field.form == "hex":
         return f"{value:#0{2 + (field.size_bits + 3) // 4}x}"
     return repr(value_of(field, value))
+
+
+def checksum_places(byte: Callable[[int], int]) -> frozenset[int]:
+    """Where in a frame checksums may be, of IPv4, TCP and UDP: offsets in bytes. ``byte`` gives what is at an offset."""
+    transport = ETHER_BYTES + 4 * (byte(ETHER_BYTES) & 15)
+    starts = {"ipv4": ETHER_BYTES, "tcp": transport, "udp": transport}
+    firsts = (
+        start + field.offset_bits // 8
+        for name, start in starts.items() for field in HEADERS[name].values() if field.name == "checksum"
+    )  # fmt: skip
+    return frozenset(place for first in firsts for place in (first, first + 1))

@@ -61,8 +61,26 @@ def is_multiple(value: Value) -> Bool:
 def is_zero(total: Term) -> Bool:
     """What a one's complement sum whose carries have been folded back is if its remainder is 0, and only then: one of
     the two zeros, of which 65,535 is the one that something other than zeros adds up to."""
-    zeros = (t.eq(total.width, total, each) for each in (0, MODULUS))
-    return t.iff(is_multiple(total), t.lor(*zeros))
+    none, all_ones = (t.eq(total.width, total, each) for each in (0, MODULUS))
+    nothing = t.land(*(t.eq(each.width, each, 0) for each in dict.fromkeys(_parts(total))))
+    return t.land(t.iff(is_multiple(total), t.lor(none, all_ones)), t.implies(none, nothing))
+
+
+def _parts(value: Value) -> list[Term]:
+    """Terms that are all 0 where the unsigned value is."""
+    if not isinstance(value, Term):
+        return []
+    if value.op in ("zext", "concat"):
+        return [part for each in value.args for part in _parts(each)]
+    if value.op != "add" or value.data[0]:
+        return [value]
+    summands = _summands(value)
+    if min(summands.values()) < 0 or _reach(summands)[1] > t.mask(value.width):
+        return [value]
+    folded = {_carry(each.args[0]): each.args[0] for each in summands if _is_low(each)}
+    wholes = {carry: whole for carry, whole in folded.items() if carry in summands}
+    lows = [each for each in summands if _is_low(each) and _carry(each.args[0]) in wholes]
+    return [part for each in summands if each not in lows for part in _parts(wholes.get(each, each))]
 
 
 _found: dict[int, tuple[Term, ...]] = {}
@@ -162,7 +180,7 @@ def _reach(summands: dict[Term, int]) -> tuple[int, int]:
         factor, low, high = summands[atom], atom.lo, atom.hi
         if atom in done:
             continue
-        if atom.op == "extract" and atom.data == (CARRY - 1, 0):
+        if _is_low(atom):
             total = atom.args[0]
             carry = _carry(total)
             if carry is not None and summands.get(carry) == factor:
@@ -170,6 +188,11 @@ def _reach(summands: dict[Term, int]) -> tuple[int, int]:
                 low, high = 0, max((total.hi >> CARRY) - 1 + MODULUS, (total.hi >> CARRY) + (total.hi & MODULUS))
         least, most = least + min(factor * low, factor * high), most + max(factor * low, factor * high)
     return least, most
+
+
+def _is_low(term: Term) -> bool:
+    """Whether it is what is left of a sum without its carry."""
+    return term.op == "extract" and term.data == (CARRY - 1, 0)
 
 
 def _carry(total: Term) -> Term | None:

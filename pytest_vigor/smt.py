@@ -7,7 +7,8 @@ busy machine as on an idle one; wall time plays no part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import process_time
 from typing import Any
@@ -285,6 +286,18 @@ class Statistics:
     slowest_seconds: float = 0.0
     work: Work = field(default_factory=Work)
 
+    @contextmanager
+    def query(self) -> Iterator[None]:
+        """Counts what happens inside as one query."""
+        self.work.ask()
+        start = process_time()
+        yield
+        spent = process_time() - start
+        self.queries += 1
+        self.seconds += spent
+        self.slowest_seconds = max(self.slowest_seconds, spent)
+        self.work.answered(spent)
+
 
 def at_once(conditions: Iterable[Bool], resources: int = DEFAULT_RESOURCES) -> Answer:
     """Satisfiability of conditions to a solver that is asked nothing else: what may be rewritten as a whole, as many
@@ -373,19 +386,31 @@ class Solver:
         for place, condition in enumerate(conditions):
             if condition is False:
                 return Unsat((place,))
-        self.statistics.work.ask()
-        start = process_time()
-        answer = self._ask(self._solver, self.translator, conditions)
-        if isinstance(answer, Unsure) and self.resources > PATIENCE:
-            answer = self._otherwise(conditions, exact, rewrite)
-        if exact and self.exact and not isinstance(answer, Unsat):
-            answer = self._exactly(answer, conditions, rewrite)
-        spent = process_time() - start
-        self.statistics.queries += 1
-        self.statistics.seconds += spent
-        self.statistics.slowest_seconds = max(self.statistics.slowest_seconds, spent)
-        self.statistics.work.answered(spent)
+        with self.statistics.query():
+            answer = self._ask(self._solver, self.translator, conditions)
+            if isinstance(answer, Unsure) and self.resources > PATIENCE:
+                answer = self._otherwise(conditions, exact, rewrite)
+            if exact and self.exact and not isinstance(answer, Unsat):
+                answer = self._exactly(answer, conditions, rewrite)
         return answer
+
+    def resembling(self, conditions: Iterable[Bool], value: Callable[[Term], Any]) -> Sat | None:
+        """A model of these conditions alone, if one is quickly found in which leaves that are there, or come to be once
+        others have their values, have those that ``value`` gives; it may give None."""
+        chosen: dict[Term, Any] = {}
+
+        def replaced(leaf: Term) -> Any:
+            chosen[leaf] = value(leaf)
+            return chosen[leaf]
+
+        with self.statistics.query():
+            memo: dict[int, Any] = {}
+            left = [t.substitute(each, replaced, memo) for each in conditions]
+            if any(each is False for each in left):
+                return None
+            equal = [t.eq(leaf.width, leaf, given) for leaf, given in chosen.items() if given is not None]
+            found = self._ask_bits([*left, *equal], min(self.resources, PATIENCE))
+        return found if isinstance(found, Sat) else None
 
     def _otherwise(self, conditions: tuple[Bool, ...], exact: bool, rewrite: Rewriting | None) -> Answer:
         """The answer to what the incremental solver gave up on: over the integers, where that is quick, or by looking
@@ -395,8 +420,9 @@ class Solver:
         asked = asked or plain[-LATEST:]
         if impossible(plain, asked, QUICK):
             return Unsat()
-        with_products = any(self.translator.products(each) for each in (*self._stack, *conditions))
-        answer = self._afresh(conditions, PATIENCE if with_products and not exact else self.resources)
+        if not exact and any(self.translator.products(each) for each in (*self._stack, *conditions)):
+            return Unsure("the question is about products, and its answer need not be exact")
+        answer = self._afresh(conditions, self.resources)
         if isinstance(answer, Unsure) and impossible(plain, asked, RESOURCES):
             return Unsat()
         return answer

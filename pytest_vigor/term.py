@@ -1126,6 +1126,8 @@ def show(value: Any, depth: int = 12) -> str:
             return f"{value.op}{value.width}({args[0]})"
         case "lnot":
             return f"not {args[0]}"
+        case "opaque":
+            return args[0]
         case "ite":
             return f"({args[1]} if {args[0]} else {args[2]})"
     return "(" + f" {_SIGNS[value.op]} ".join(args) + ")"

@@ -105,3 +105,14 @@ def test_what_is_said_of_compared_sums_always_holds(seed: int) -> None:
                 given = {word.data: interesting(chance, 16) for word in WORDS}
                 assert t.evaluate(is_zero(total), leaf(given), {}) is True, t.show(total, 40)
     assert found
+
+
+def test_a_sum_is_nothing_only_where_each_word_is() -> None:
+    total: t.Value = 0
+    for word in WORDS:
+        total = t.add(32, total, t.zext(word, 16, 32))
+    for _ in range(2):
+        total = t.add(32, t.band(32, total, MODULUS), t.lshr(32, total, 16))
+    (compared,) = sums(t.eq(32, total, 0))
+    nothing = t.land(*(t.eq(16, word, 0) for word in WORDS))
+    assert t.implies(t.eq(compared.width, compared, 0), nothing) in is_zero(compared).args

@@ -155,3 +155,24 @@ def test_what_was_told_for_a_question_that_was_broken_off_is_forgotten() -> None
     solver.add(t.eq(8, x, 5))
     solver.follow([t.ult(8, 1, x), t.ult(8, x, 4)])
     assert isinstance(solver.check(), Sat)
+
+
+def test_a_model_that_resembles_another_keeps_what_it_is_given() -> None:
+    chosen = {A: 3, B: 4}.get
+    total = t.add(8, t.add(8, A, B), C)
+    found = Solver().resembling([t.eq(8, total, 9)], chosen)
+    assert found is not None
+    assert [found.value(each) for each in (A, B, C)] == [3, 4, 2]
+    solver = Solver()
+    assert solver.resembling([t.eq(8, total, 9), t.ult(8, C, 2)], chosen) is None
+    assert solver.statistics.queries == 1
+
+
+def test_what_resembles_a_model_is_one_for_functions_too() -> None:
+    def byte(index: t.Value) -> t.Term:
+        return t.app("bytes", 8, (8, index))
+
+    conditions = [t.eq(8, A, 7), t.eq(8, byte(A), t.add(8, byte(8), 1))]
+    found = Solver().resembling(conditions, {A: 7, byte(7): 5}.get)
+    assert found is not None
+    assert [found.value(byte(A)), found.value(byte(8))] == [5, 4]
