@@ -64,7 +64,7 @@ def written(field: HeaderField, value: int) -> str:
 
 
 def checksum_places(byte: Callable[[int], int]) -> frozenset[int]:
-    """Where in a frame checksums may be, of IPv4, TCP and UDP: offsets in bytes. ``byte`` gives what is at an offset."""
+    """Where in a frame checksums may be, of IPv4, TCP and UDP: offsets in bytes. ``byte`` gives what is at one."""
     transport = ETHER_BYTES + 4 * (byte(ETHER_BYTES) & 15)
     starts = {"ipv4": ETHER_BYTES, "tcp": transport, "udp": transport}
     firsts = (
