@@ -11,3 +11,9 @@ def test_function_does_what_its_contract_says(library, shown, function):
 
     name = f"index_pool_{function}"
     shown(name, BOUND, [(BOUND, AtEveryCapacity(library, library.contracts.by_name[name]).verdict())])
+
+
+def test_expiring_does_what_its_contract_says(library, shown):
+    from properties.libvig.index_pool_expiry import Expiry
+
+    shown("index_pool_expire_before", BOUND, [(BOUND, Expiry(library).verdict())])

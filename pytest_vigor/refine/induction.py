@@ -10,7 +10,7 @@ it is so for every number of rounds. Where leaving it leads to another loop, tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_vigor import term as t
@@ -135,10 +135,14 @@ def _held(
     return {slot: held for slot, held in found.items() if held is not None}
 
 
-def _same_array(library: Library, path: CallPath, array: int, expected: Array) -> tuple[str, Bool]:
-    found = path.memory.arrays[array]
-    width = 8 * expected.size_bytes
-    return "the array is as claimed", t.eq(width, found.read(ANY_INDEX), expected.read(ANY_INDEX))
+def same_array(path: CallPath, array: int, expected: Array) -> Iterator[tuple[str, Bool]]:
+    """That an array is what it is said to be, at any index, each member of its elements."""
+    found, width, low = path.memory.arrays[array], 8 * expected.size_bytes, 0
+    for size_bytes in expected.members_bytes or (expected.size_bytes,):
+        high = low + 8 * size_bytes
+        members = (t.extract(each.read(ANY_INDEX), width, high - 1, low) for each in (found, expected))
+        yield "the array is as claimed", t.eq(8 * size_bytes, *members)
+        low = high
 
 
 def _first(library: Library, template: CallPath, array: int | None, loop: Loop) -> int:
@@ -147,7 +151,7 @@ def _first(library: Library, template: CallPath, array: int | None, loop: Loop) 
     for rounds in (PEELED_MAX, 1, 0):
         claims = [*loop.holds(template, rounds)]
         if array is not None and loop.array is not None:
-            claims.append(_same_array(library, template, array, loop.array(rounds)))
+            claims += same_array(template, array, loop.array(rounds))
         try:
             loop.holding(library, template, [], claims, lambda _: [])
             return rounds
@@ -259,5 +263,5 @@ def _arrives(
             raise NotShown(Unsettled(f"the loop changes {region.name}, and not in every round"))
     if array is not None:
         expected_array = loop.array(rounds) if loop.array is not None else general.memory.arrays[array]
-        claims.append(_same_array(library, path, array, expected_array))
+        claims += same_array(path, array, expected_array)
     loop.holding(library, path, [], claims, lambda model: [f"  rounds = {model.seen(changes.counted)}"])

@@ -23,6 +23,7 @@ from pytest_vigor.explore.search import Search
 from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.integers import impossible
 from pytest_vigor.refine.array import Array
+from pytest_vigor.refine.functions import BRIEFLY, example
 from pytest_vigor.smt import DEFAULT_RESOURCES, Answer, Sat, Solver, Statistics, Translator, Unsat, Unsure, at_once
 from pytest_vigor.term import Bool, Term, Value
 from pytest_vigor.work import Work
@@ -318,6 +319,8 @@ class CallSearch(Search):
         answer = self.solver.check(*flat)
         if not isinstance(answer, Unsure):
             return answer
+        if path.memory.arrays and example([*self.facts.known, *path.conditions(), *flat], BRIEFLY) is False:
+            return Unsat()
         choice = next((each for each in flat if isinstance(each, Term) and each.op == "lor"), None)
         if choice is None:
             if impossible(path.conditions(), flat):

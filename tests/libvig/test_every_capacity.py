@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from properties.libvig.index_pool_expiry import Expiry
 from pytest_vigor import term as t
 from pytest_vigor.build import FLAGS, libvig_root
 from pytest_vigor.refine.abstraction import beside
-from pytest_vigor.refine.library import Library, Refuted
+from pytest_vigor.refine.library import Library, Refuted, Verdict
 from pytest_vigor.refine.unbounded import AtEveryCapacity
 from pytest_vigor.structs import structs
 from tests.libvig.compiled import build, read, write
@@ -50,15 +51,31 @@ CASES = (
     other("older_than_the_newest", POOL, "age < ages_newest(&pool->ages)", "age < 0", "restore"),
     other("beyond_the_end", AGES, EXISTS, "return index < ages->capacity + 3 &&", "entry"),
     other("the_last_is_not_there", AGES, EXISTS, "return index + 1 < ages->capacity &&", "is_used"),
+    known("ageing_includes_the_time", "expire_before"),
+    known("released_index_keeps_its_age", "expire_before"),
+    known("unlinking_goes_one_way", "expire_before"),
+    other("expired_are_not_counted", POOL, "        expired++;\n", "        expired = 1;\n", "expire_before"),
+    other("counted_twice", POOL, "        expired++;\n", "        expired += 2;\n", "expire_before"),
+    other("newest_goes_first", AGES, "used_end(ages))->newer;\n", "used_end(ages))->older;\n", "expire_before"),
+    other(
+        "released_to_the_other_end", AGES, "ages_link(ages, index, ages_unused_end(ages));\n    ages_node",
+        "ages_link(ages, index, ages_node(ages, ages_unused_end(ages))->newer);\n    ages_node", "expire_before",
+    ),
     other("capacity_and_ends", POOL, "return pool->ages.capacity;", "return pool->ages.capacity + 1;", "capacity"),
 )  # fmt: skip
+
+
+def verdict(library: Library, function: str) -> Verdict:
+    if function == "expire_before":
+        return Expiry(library).verdict()
+    return AtEveryCapacity(library, library.contracts.by_name[f"index_pool_{function}"]).verdict()
 
 
 @pytest.mark.parametrize(("wrong", "function"), CASES, ids=[f"{function}-{wrong.name}" for wrong, function in CASES])
 def test_wrong_index_pool_is_refuted(tmp_path: Path, wrong: Wrong, function: str) -> None:
     root = wrong.copy_to(tmp_path)
     library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120)
-    found = AtEveryCapacity(library, library.contracts.by_name[f"index_pool_{function}"]).verdict()
+    found = verdict(library, function)
     assert isinstance(found, Refuted), found
 
 
