@@ -34,7 +34,7 @@ class Unbounded:
         self.facts, self.struct, self.node = facts, structs["index_pool"], structs["ages_node"]
         self.capacity = t.var("capacity", 32)
         self.any = rings.Unknown("pool", self.capacity)
-        self.row, self.later = self.any.row, {}
+        self.row, self.new, self.later = self.any.row, rings.Rings.new(self.capacity), {}
         self.begin_bytes = -(-self.struct.size_bytes // self.LINE_BYTES) * self.LINE_BYTES
 
     def members(self, address):

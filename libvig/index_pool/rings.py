@@ -73,6 +73,15 @@ class Rings:
     position: Function
     age: Function
 
+    @classmethod
+    def new(cls, capacity: Value) -> "Rings":
+        """The row of a new pool: no index is used, and the lowest is the one that is handed out first."""
+
+        def turned(at: Value) -> Value:
+            return _choose(at, (t.ule(BITS, at, capacity), _sub(capacity, at)))
+
+        return cls(capacity, 0, _inside(turned), _inside(turned), lambda _: ages.UNUSED)
+
     # ---- what memory holds
 
     @property

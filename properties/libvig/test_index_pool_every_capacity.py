@@ -17,3 +17,9 @@ def test_expiring_does_what_its_contract_says(library, shown):
     from properties.libvig.index_pool_expiry import Expiry
 
     shown("index_pool_expire_before", BOUND, [(BOUND, Expiry(library).verdict())])
+
+
+def test_allocation_makes_an_empty_pool_or_none(library, shown):
+    from properties.libvig.index_pool_allocation import allocation_verdict
+
+    shown("index_pool_alloc", BOUND, [(BOUND, allocation_verdict(library))])

@@ -381,7 +381,7 @@ class Machine:
 
     def __init__(self, binary: Binary, cpu_seconds: float, models: Mapping[str, Model] | None = None) -> None:
         self.models, self.cpu_seconds = models or {}, cpu_seconds
-        modelled = {binary.exports[name]: name for name in self.models}
+        modelled = {binary.exports[name]: name for name in self.models if name in binary.exports}
         self.binary = replace(binary, imports={**binary.imports, **modelled})
         self.search = CallSearch(self.binary, cpu_seconds)
 
@@ -451,7 +451,7 @@ class Machine:
             if name in models:
                 return list(models[name](at))
             if name in ("calloc", "malloc"):
-                return list(_allocated(at, name, alignment, short))
+                return list(allocated(at, name, alignment, short))
             if name not in LIBC:
                 raise Stop(f"it calls {name}, which has no model", "contract")
             return list(_by_libc(at, name))
@@ -460,7 +460,12 @@ class Machine:
         return returned, [each for each in ended if each.ending == "stuck"]
 
 
-def _allocated(path: CallPath, name: str, alignment: int, short: bool) -> list[CallPath]:
+def next_key(path: CallPath) -> int:
+    """The key of the region that is allocated next."""
+    return sum(key > 0 for key in path.memory.regions) + 1
+
+
+def allocated(path: CallPath, name: str, alignment: int, short: bool) -> list[CallPath]:
     """New memory, or none: zeroed by calloc, and never written by malloc."""
     size = path.registers.read("rdi" if name == "malloc" else "rsi")
     if name == "calloc" and path.registers.read("rdi") != 1:
@@ -472,7 +477,7 @@ def _allocated(path: CallPath, name: str, alignment: int, short: bool) -> list[C
         none.registers.write("rax", 0)
         none.allocated = (*none.allocated, None)
         out.append(none)
-    number = sum(key > 0 for key in path.memory.regions) + 1
+    number = next_key(path)
     base = REGION_BASE + (number << 40) + alignment
     image = None if name == "malloc" else lambda _: 0
     region = Region("the structure", base, size, image=image, owner=path.memory.owner)

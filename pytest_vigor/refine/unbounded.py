@@ -8,7 +8,7 @@ state has changed, ``claims`` is the invariant, and ``known`` is the invariant o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pytest_vigor import contract as c, term as t
@@ -19,6 +19,15 @@ from pytest_vigor.refine.library import Laid, Library, NotShown, Refuted, Unsett
 from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.refine.refinement import Alternative, Refinement
 from pytest_vigor.term import Bool
+
+
+def concluding(found: Example | bool | None, claims: Claims, told: Callable[[Any], list[str]]) -> None:
+    """Raises NotShown unless there is no example of a claim that is wrong."""
+    if found is None:
+        raise NotShown(Unsettled("the solver gave up"))
+    if not isinstance(found, bool):
+        failing = [name for name, claim in claims if found.seen(claim) is False]
+        raise NotShown(Refuted("\n".join(["; ".join(failing), *told(found)])))
 
 
 class AtEveryCapacity(Refinement):
@@ -59,12 +68,7 @@ class AtEveryCapacity(Refinement):
     def _holding(self, path: CallPath, given: list[Bool], claims: Claims, in_pairs: bool = True) -> None:
         """Raises NotShown unless all claims hold on a path. Whether they need to compare ages is ``in_pairs``."""
         wrong = t.lnot(t.land(*(claim for _, claim in claims)))
-        found = self._example([*path.conditions(), *given, wrong], in_pairs)
-        if found is None:
-            raise NotShown(Unsettled("the solver gave up"))
-        if not isinstance(found, bool):
-            failing = [name for name, claim in claims if found.seen(claim) is False]
-            raise NotShown(Refuted("\n".join(["; ".join(failing), *self._told(found)])))
+        concluding(self._example([*path.conditions(), *given, wrong], in_pairs), claims, self._told)
 
     def _is_possible(self, end: CallPath, condition: Bool) -> bool:
         return self._example([*end.conditions(), condition]) is not False

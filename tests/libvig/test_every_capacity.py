@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from properties.libvig.index_pool_allocation import allocation_verdict
 from properties.libvig.index_pool_expiry import Expiry
 from pytest_vigor import term as t
 from pytest_vigor.build import FLAGS, libvig_root
@@ -61,11 +62,23 @@ CASES = (
         "released_to_the_other_end", AGES, "ages_link(ages, index, ages_unused_end(ages));\n    ages_node",
         "ages_link(ages, index, ages_node(ages, ages_unused_end(ages))->newer);\n    ages_node", "expire_before",
     ),
+    known("unused_ring_has_a_cycle", "alloc"),
+    other("last_node_is_not_closed", AGES, "capacity + AGES_EXTRA_NODES; index++", "capacity + 1; index++", "alloc"),
+    other("lowest_is_not_linked", AGES, "index > 0; index--) {", "index > 1; index--) {", "alloc"),
+    other("new_ones_are_used", AGES, "= AGES_UNUSED;\n        node->older", "= 0;\n        node->older", "alloc"),
+    other("too_few_nodes", POOL, "capacity + AGES_EXTRA_NODES, sizeof", "capacity + 1, sizeof", "alloc"),
+    other("one_more_than_asked", POOL, "->ages.capacity = capacity;", "->ages.capacity = capacity + 1;", "alloc"),
+    other(
+        "none_is_made_of_two", POOL, "ages_start(&pool->ages);\n    return pool;",
+        "ages_start(&pool->ages);\n    return capacity == 2 ? NULL : pool;", "alloc",
+    ),
     other("capacity_and_ends", POOL, "return pool->ages.capacity;", "return pool->ages.capacity + 1;", "capacity"),
 )  # fmt: skip
 
 
 def verdict(library: Library, function: str) -> Verdict:
+    if function == "alloc":
+        return allocation_verdict(library)
     if function == "expire_before":
         return Expiry(library).verdict()
     return AtEveryCapacity(library, library.contracts.by_name[f"index_pool_{function}"]).verdict()
