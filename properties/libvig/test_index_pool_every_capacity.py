@@ -23,3 +23,9 @@ def test_allocation_makes_an_empty_pool_or_none(library, shown):
     from properties.libvig.index_pool_allocation import allocation_verdict
 
     shown("index_pool_alloc", BOUND, [(BOUND, allocation_verdict(library))])
+
+
+def test_is_valid_says_yes_of_every_valid_pool(library, shown):
+    from properties.libvig.index_pool_validity import Validity
+
+    shown("index_pool_is_valid", f"{BOUND}: yes of what is valid", [(BOUND, Validity(library).verdict())])

@@ -10,6 +10,7 @@ import pytest
 
 from properties.libvig.index_pool_allocation import allocation_verdict
 from properties.libvig.index_pool_expiry import Expiry
+from properties.libvig.index_pool_validity import Validity
 from pytest_vigor import term as t
 from pytest_vigor.build import FLAGS, libvig_root
 from pytest_vigor.refine.abstraction import beside
@@ -72,6 +73,13 @@ CASES = (
         "none_is_made_of_two", POOL, "ages_start(&pool->ages);\n    return pool;",
         "ages_start(&pool->ages);\n    return capacity == 2 ? NULL : pool;", "alloc",
     ),
+    other("long_ring_is_refused", AGES, "size > ages->capacity ||", "size > 5 ||", "is_valid"),
+    other(
+        "equal_ages_are_refused", AGES, "->age < node->age)", "->age < node->age + (end == ages->capacity))",
+        "is_valid",
+    ),
+    other("full_pool_is_refused", AGES, "*out_used + unused ==", "unused != 0 && *out_used + unused ==", "is_valid"),
+    other("end_must_be_aged", AGES, "used_end(ages))->age == AGES", "used_end(ages))->age != AGES", "is_valid"),
     other("capacity_and_ends", POOL, "return pool->ages.capacity;", "return pool->ages.capacity + 1;", "capacity"),
 )  # fmt: skip
 
@@ -79,6 +87,8 @@ CASES = (
 def verdict(library: Library, function: str) -> Verdict:
     if function == "alloc":
         return allocation_verdict(library)
+    if function == "is_valid":
+        return Validity(library).verdict()
     if function == "expire_before":
         return Expiry(library).verdict()
     return AtEveryCapacity(library, library.contracts.by_name[f"index_pool_{function}"]).verdict()
