@@ -1,5 +1,7 @@
 """What the memory of an index_pool means."""
 
+from itertools import islice
+
 from pytest_vigor import term as t
 from pytest_vigor.ghost.index_pool import IndexPool
 from pytest_vigor.refine.abstraction import beside
@@ -59,20 +61,27 @@ class Unbounded:
 
     def known(self, *values, in_pairs=True, named=False):
         """What is known of all that values are made of: of ages ``in_pairs`` or one by one, and unless rows are to be
-        ``named`` only, what they are."""
+        ``named`` only, what each is by one that came before."""
         nodes, conditions = [], []
         for many, later in reversed(self.later.items()):
             there, known = later.known([*values, *conditions], in_pairs)
             if not named:
-                before = self.later.get(t.sub(32, many, 1))
-                other = before.row.without(1) if before else self.row.without(many)
-                known += later.is_same([*values, *conditions, *known], other)
+                known += self._ties(many, later, [*values, *conditions, *known], in_pairs)
             nodes += there
             conditions += [t.implies(t.ule(32, many, self.row.used), each) for each in known]
         there, known = self.any.known([*values, *conditions], in_pairs)
         for node in (*nodes, *there):
             self.facts.touch("pool", node)
         return conditions + known
+
+    def _ties(self, many, later, values, in_pairs):
+        """What a row from which so many have expired is, by the row with one more. By the row from which none has, too,
+        where ages are compared; otherwise it is enough how many are used."""
+        before = self.later.get(t.sub(32, many, 1))
+        if before:
+            return later.is_same(values, before.row.without(1))
+        ties = later.is_same(values, self.row.without(many))
+        return ties if in_pairs else islice(ties, 1)
 
     def without(self, many):
         """The row when so many of the used indices have expired, as one of its own: so is every row of which the

@@ -43,19 +43,24 @@ class Expiry(AtEveryCapacity):
             return t.zext(self.any.without(rounds).order(0), 32, 64)
 
         def ends(end):
-            left = array(_count(end))
-            holding(None, end, [], same_array(end, self.key, left), None)
+            left, before = array(_count(end)), self.everywhere.mark()
+            self._holding(end, [], same_array(end, self.key, left), in_pairs=False)
             end.memory.arrays = {**end.memory.arrays, self.key: left}
             self.everywhere.as_many(_count(end), *self.any.first(_count(end)))
             returns(end)
+            self.everywhere.reset(before)  # what another end counts is of no use
             return ()
 
         def holding(_, at, given, claims, __):
-            for claim in claims:
-                self._holding(at, given, [claim], in_pairs=False)
+            self._holding(at, given, claims, in_pairs=False)
 
         loop = Loop(holds, array, ends, given, (oldest,), holding)
         return by_induction(self.library, path, FUNCTION, passed, self.key, loop)
+
+    def _holding(self, path, given, claims, in_pairs=True):
+        """Each claim is asked about by itself, which needs less to be known."""
+        for claim in claims:
+            super()._holding(path, given, [claim], in_pairs)
 
     def _row(self, flows, end):
         return self.any.without(_count(end))
