@@ -1,5 +1,7 @@
 """What the memory of an index_pool means."""
 
+from itertools import islice
+
 from pytest_vigor import term as t
 from pytest_vigor.ghost.index_pool import IndexPool
 from pytest_vigor.refine.abstraction import beside
@@ -34,7 +36,7 @@ class Unbounded:
         self.facts, self.struct, self.node = facts, structs["index_pool"], structs["ages_node"]
         self.capacity = t.var("capacity", 32)
         self.any = rings.Unknown("pool", self.capacity)
-        self.row = self.any.row
+        self.row, self.new, self.later = self.any.row, rings.Rings.new(self.capacity), {}
         self.begin_bytes = -(-self.struct.size_bytes // self.LINE_BYTES) * self.LINE_BYTES
 
     def members(self, address):
@@ -55,14 +57,45 @@ class Unbounded:
         yield from self.known(self.row.used)
 
     def here(self, value):
-        return self.known(value, in_pairs=False)
+        return self.known(value, in_pairs=False, named=True)
 
-    def known(self, *values, in_pairs=True):
-        """What is known of all that values are made of."""
-        nodes, conditions = self.any.known(values, in_pairs)
-        for node in nodes:
+    def known(self, *values, in_pairs=True, named=False):
+        """What is known of all that values are made of: of ages ``in_pairs`` or one by one, and unless rows are to be
+        ``named`` only, what each is by one that came before."""
+        nodes, conditions = [], []
+        for many, later in reversed(self.later.items()):
+            there, known = later.known([*values, *conditions], in_pairs)
+            if not named:
+                known += self._ties(many, later, [*values, *conditions, *known], in_pairs)
+            nodes += there
+            conditions += [t.implies(t.ule(32, many, self.row.used), each) for each in known]
+        there, known = self.any.known([*values, *conditions], in_pairs)
+        for node in (*nodes, *there):
             self.facts.touch("pool", node)
-        return conditions
+        return conditions + known
+
+    def _ties(self, many, later, values, in_pairs):
+        """What a row from which so many have expired is, by the row with one more. By the row from which none has, too,
+        where ages are compared; otherwise it is enough how many are used."""
+        before = self.later.get(t.sub(32, many, 1))
+        if before:
+            return later.is_same(values, before.row.without(1))
+        ties = later.is_same(values, self.row.without(many))
+        return ties if in_pairs else islice(ties, 1)
+
+    def without(self, many):
+        """The row when so many of the used indices have expired, as one of its own: so is every row of which the
+        invariant holds. It is the other one where a question is asked."""
+        if isinstance(many, int):
+            return self.row.without(many)
+        return self.later.setdefault(many, rings.Unknown(f"pool without {t.show(many)}", self.capacity)).row
+
+    def first(self, many):
+        """Whether there are so many nodes, and which are the first of the row: as many, because each has a position of
+        its own, and together they have the first ones."""
+        row = self.row
+        exist = t.ule(32, many, row.nodes)
+        return exist, lambda node: t.land(t.ult(32, node, row.nodes), t.ult(32, row.position(node), many))
 
     def lay(self, path):
         """A pool in memory; its region."""

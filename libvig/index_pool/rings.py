@@ -73,6 +73,15 @@ class Rings:
     position: Function
     age: Function
 
+    @classmethod
+    def new(cls, capacity: Value) -> "Rings":
+        """The row of a new pool: no index is used, and the lowest is the one that is handed out first."""
+
+        def turned(at: Value) -> Value:
+            return _choose(at, (t.ule(BITS, at, capacity), _sub(capacity, at)))
+
+        return cls(capacity, 0, _inside(turned), _inside(turned), lambda _: ages.UNUSED)
+
     # ---- what memory holds
 
     @property
@@ -163,6 +172,24 @@ class Rings:
 
         return replace(self, used=used, order=_inside(order), position=_inside(position), age=age_)
 
+    def without(self, count: Value) -> "Rings":
+        """The row when so many of the used indices, the oldest ones, have been released one after the other."""
+        end = _sub(self.capacity, count)
+
+        def order(at: Value) -> Value:
+            stays, gone = t.ule(BITS, at, end), t.ule(BITS, at, self.capacity)
+            return self.order(_choose(at, (stays, _add(at, count)), (gone, _sub(at, _add(end, 1)))))
+
+        def position(node: Value) -> Value:
+            at = self.position(node)
+            gone, stays = _lt(at, count), t.ule(BITS, at, self.capacity)
+            return _choose(at, (gone, _add(_add(end, 1), at)), (stays, _sub(at, count)))
+
+        def age(node: Value) -> Value:
+            return t.ite(AGE_BITS, _lt(self.position(node), count), ages.UNUSED, self.age(node))
+
+        return replace(self, used=_sub(self.used, count), order=_inside(order), position=_inside(position), age=age)
+
 
 class Unknown:
     """A row of which nothing else is known. Because it is a permutation, one function of what the other one gives needs
@@ -197,8 +224,8 @@ class Unknown:
         of, _, what = value.data[0].rpartition(".") if isinstance(value, Term) and value.op == "app" else ("", "", "")
         return what if of == self.name else ""
 
-    def known(self, values: Iterable[Value], in_pairs: bool = True) -> tuple[list[Value], list[Bool]]:
-        """The nodes that values are made of, and the invariant of all nodes and positions that they are made of."""
+    def _found(self, values: Iterable[Value]) -> dict[str, dict[Value, None]]:
+        """What values are made of: the arguments of each function."""
         found: dict[str, dict[Value, None]] = {what: dict.fromkeys(ends) for what, ends in self.ends.items()}
         stack, seen = [*values], set()
         while stack:
@@ -210,6 +237,11 @@ class Unknown:
                 if what and not (self._is(argument) and self._is(argument) == self.OPPOSITE.get(what)):
                     found[what][argument] = None
         found["position"] |= found["age"]
+        return found
+
+    def known(self, values: Iterable[Value], in_pairs: bool = True) -> tuple[list[Value], list[Bool]]:
+        """The nodes that values are made of, and the invariant of all nodes and positions that they are made of."""
+        found = self._found(values)
         row = self.row
         conditions = [t.ule(BITS, row.used, row.capacity)]
         for what, opposite in self.OPPOSITE.items():
@@ -224,3 +256,11 @@ class Unknown:
         if in_pairs:
             claims += [row.of_nodes(one, other) for one in aged for other in aged if one is not other]
         return list(found["position"]), conditions + [condition for each in claims for _, condition in each]
+
+    def is_same(self, values: Iterable[Value], other: Rings) -> Iterator[Bool]:
+        """That this row is another one, at all nodes and positions that values are made of."""
+        yield _eq(self.row.used, other.used)
+        functions = {"order": other.order, "position": other.position, "age": other.age}
+        for what, arguments in self._found(values).items():
+            for argument in arguments:
+                yield t.eq(self._width(what), self._app(what, argument), functions[what](argument))

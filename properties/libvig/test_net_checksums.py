@@ -150,7 +150,7 @@ def longer_checksum(library, odd):
         key = path.memory.key_of(region.base)
         path.memory.arrays = {key: data}
         path.hold(t.land(t.eq(64, _sum(0), 0), given(0), given(1)))  # compilers may put rounds before the loop
-        loop = Loop(holds, None, returns, given, {"rax": _sum})
+        loop = Loop(holds, None, returns, given, [_sum])
         return by_induction(library, path, "net_checksum", [region.base, size], key, loop)
 
     return concluded(prove)

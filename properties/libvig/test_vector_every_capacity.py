@@ -53,7 +53,7 @@ def _vectors(library):
             assert made == 1
 
 
-def _proving(library, shown, function, claims_of):
+def _proving(library, shown, function, claims_of, bound=BOUND):
     from pytest_vigor.refine.library import concluded, holding
 
     def prove(record_bytes, end, vector):
@@ -62,7 +62,7 @@ def _proving(library, shown, function, claims_of):
         return 1
 
     verdicts = ((f"records of {each[0]} bytes", concluded(partial(prove, *each))) for each in _vectors(library))
-    shown(function, BOUND, verdicts)
+    shown(function, bound, verdicts)
 
 
 def test_allocation_holds_all_records_zero(library, shown):
@@ -111,3 +111,11 @@ def test_capacity_is_told(library, shown):
         return path, [("the capacity", t.eq(32, t.extract(told, 64, 31, 0), CAPACITY))]
 
     _proving(library, shown, "vector_capacity", claims)
+
+
+def test_is_valid_says_yes_of_every_vector(library, shown):
+    def claims(record_bytes, end, vector):
+        path, said = _called(library, end, "vector_is_valid", [vector.address])
+        return path, [("it says yes", t.eq(8, t.extract(said, 64, 7, 0), 1))]
+
+    _proving(library, shown, "vector_is_valid", claims, f"{BOUND}: yes of what is valid")

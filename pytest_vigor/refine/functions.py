@@ -12,6 +12,7 @@ from pytest_vigor.integers import Integers, at_work
 from pytest_vigor.term import Bool, Term, Value
 
 ATTEMPTS = (8_000_000, 20_000_000, 60_000_000)  #: z3's rlimit for each: where it gets lost once, it need not again
+BRIEFLY = (1_000_000,)
 
 
 class Functions(Integers):
@@ -45,13 +46,13 @@ class Example:
         return found.as_long() if value.width else z3.is_true(found)
 
 
-def example(conditions: Sequence[Bool]) -> Example | bool | None:
+def example(conditions: Sequence[Bool], attempts: Sequence[int] = ATTEMPTS) -> Example | bool | None:
     """Values that satisfy conditions, False where there are none, None where the solver does not say; where some
     have no reading, there may be none either, and then it does not say."""
     integers = Functions()
     read: list[Any] = []
     unread = [each for each in conditions if not integers.take(each, read)]
-    for seed, resources in enumerate(ATTEMPTS):
+    for seed, resources in enumerate(attempts):
         solver = z3.SolverFor("QF_UFLIA", ctx=integers.context)
         solver.set("rlimit", resources)
         solver.set("random_seed", seed)

@@ -1,146 +1,159 @@
-"""A function that is one loop, shown to do what is said of it for any number of rounds: by induction over them.
+"""A function that is a loop, or several in a row, shown to do what is said of it for any number of rounds: by induction
+over them.
 
 The function is explored up to where the loop begins anew, and from there once more, which tells what changes from round
 to round. Then the state after any number of rounds is put in place of that: registers that change by a constant have
 done so each time, all else that changes is unknown, and arrays are what the claim says that they are by then. If one
 further round leads from there to the same with one round more, and leaving the loop to what is claimed of the function,
-it is so for every number of rounds.
+it is so for every number of rounds. Where leaving it leads to another loop, that is where the other one begins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from pytest_vigor import term as t
 from pytest_vigor.explore.block import Registers
-from pytest_vigor.explore.order import reverse_postorder, successors
 from pytest_vigor.explore.vex_registers import FIRST_VECTOR, FLAG_SLOTS
 from pytest_vigor.refine.array import INDEX_BITS, Array
-from pytest_vigor.refine.library import Library, NotShown, Unsettled, holding, unbroken
+from pytest_vigor.refine.library import Library, NotShown, Telling, Unsettled, holding, unbroken
+from pytest_vigor.refine.loops import heads_of
 from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.term import Bool, Value
 
 Claims = Sequence[tuple[str, Bool]]
-ROUNDS = t.var("rounds", 32)
+Held = Callable[[Value], Value]  #: what a register holds after so many rounds
+Holding = Callable[[Library, CallPath, list[Bool], Claims, Telling], None]
 ROUNDS_END = t.mask(31)
 PEELED_MAX = 2  #: rounds that are followed one by one
 ANY_INDEX = t.var("any index", INDEX_BITS)
+COUNTED = tuple(t.var(f"rounds of loop {place}", 32) for place in range(3))  #: how many each of several loops has made
+ROUNDS = COUNTED[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
     """What is said of a loop. After so many rounds, at its beginning: ``holds``, and what the array is, if it changes
-    one. When the function returns: ``returns``. ``given`` are the instances that a round needs of what is assumed, and
-    ``registers`` are what those hold that change in another way than by a constant."""
+    one. When the function returns: ``returns``. ``given`` are the instances that a round needs of what is assumed.
+    ``registers`` are what registers may hold that change in another way than by a constant: which ones do is found.
+    ``holding`` raises NotShown unless claims hold on a path."""
 
     holds: Callable[[CallPath, Value], Claims]
     array: Callable[[Value], Array] | None
     returns: Callable[[CallPath], Claims]
     given: Callable[[Value], Bool] = lambda rounds: True
-    registers: Mapping[str, Callable[[Value], Value]] = field(default_factory=dict)
-
-    def found(self, path: CallPath, rounds: Value) -> list[tuple[str, Bool]]:
-        """What is said of a path after so many rounds, but for the array."""
-        registers = [
-            (f"{name} is as claimed", t.eq(64, path.registers.read(name), of(rounds)))
-            for name, of in self.registers.items()
-        ]
-        return [*self.holds(path, rounds), *registers]
-
-
-def head_of(library: Library, function: str) -> int:
-    """Where the first loop of a function begins: a block without which nothing goes round in circles, of all that leads
-    there. A loop behind it is followed round by round."""
-    machine = library.machine
-    lifter, entry = machine.search.lifter, machine.binary.exports[function]
-    blocks = [at for at in reverse_postorder(lifter, entry) if machine.binary.executable(at)]
-    following = {at: [each for each in successors(lifter, at) if each in blocks] for at in blocks}
-    for head in sorted(blocks):
-        before = _leading(following, head)
-        if not _ends(before) and _ends({**before, head: []}):
-            return head
-    raise NotShown(Unsettled(f"{function} has no loop that comes first"))
-
-
-def _leading(following: dict[int, list[int]], to: int) -> dict[int, list[int]]:
-    """The part of a graph that leads somewhere."""
-    leading, found = {to}, 0
-    while found < len(leading):
-        found = len(leading)
-        leading |= {at for at, targets in following.items() if leading.intersection(targets)}
-    return {at: [each for each in following[at] if each in leading] for at in leading}
-
-
-def _ends(following: dict[int, list[int]]) -> bool:
-    """Whether nothing in a graph leads back to itself."""
-    left = dict(following)
-    while left:
-        last = [at for at, targets in left.items() if not any(target in left for target in targets)]
-        if not last:
-            return False
-        for at in last:
-            del left[at]
-    return True
+    registers: Sequence[Held] = ()
+    holding: Holding = holding
 
 
 def by_induction(
-    library: Library, path: CallPath, function: str, arguments: Sequence[Value], array: int | None, loop: Loop
+    library: Library, path: CallPath, function: str, arguments: Sequence[Value], array: int | None, *loops: Loop
 ) -> int:
     """How many ways there are to its end. ``array`` is the key of the region that is the array. Raises NotShown."""
     machine = library.machine
-    head = head_of(library, function)
+    heads = heads_of(library, function, len(loops))
     machine.search.broken.clear()
-    returned, arrived = machine.until(machine.enter(path, arguments), machine.binary.exports[function], head)
+    returned, arrived = machine.until(machine.enter(path, arguments), machine.binary.exports[function], heads)
     unbroken(library, lambda _: [])
-    ends = 0
-    for end in returned:
-        ends += _returns(library, end, loop)
+    ends = [(end, loops[0]) for end in returned]
     while arrived:
         template = arrived.pop()
-        first = _first(library, template, array, loop)
-        template.hold(loop.given(first))
-        returned, again = machine.until(template.fork(), head, head)
-        unbroken(library, lambda _: [])
-        if not again:
-            raise NotShown(Unsettled(f"the loop of {function} has one round only"))
-        if first < PEELED_MAX and any(_is_argument(template.registers, each.registers) for each in again):
-            ends += sum(_returns(library, end, loop) for end in returned)
-            arrived += again
-            continue
-        strides = [_stride(slot, template.registers, [each.registers for each in again])
-                   for slot in range(len(template.registers.slots))]  # fmt: skip
-        general = _general(template, again, strides, array, loop, first)
-        rounds = t.add(32, ROUNDS, first)
-        returned, following = machine.until(general.fork(), head, head)
-        unbroken(library, lambda _: [])
-        for end in returned:
-            ends += _returns(library, end, loop)
-        for each in following:
-            _arrives(library, each, template, general, strides, array, loop, t.add(32, rounds, 1))
-    return ends
+        place = heads.index(template.head)
+        loop = loops[place]
+        returned, onward = _shown(library, template, place, array, loop, heads)
+        if any(heads.index(each.head) < place for each in onward):
+            raise NotShown(Unsettled(f"the loops of {function} are not one after the other"))
+        arrived += onward
+        ends += [(end, loop) for end in returned]
+    for end, loop in ends:
+        loop.holding(library, end, [], loop.returns(end), lambda _: [])
+    return len(ends)
 
 
-def _returns(library: Library, end: CallPath, loop: Loop) -> int:
-    holding(library, end, [], loop.returns(end), lambda _: [])
-    return 1
+def _shown(
+    library: Library, template: CallPath, place: int, array: int | None, loop: Loop, heads: list[int]
+) -> tuple[list[CallPath], list[CallPath]]:
+    """Where a loop leads, from a path that has come to its beginning, after any number of rounds: the paths on which
+    the function returns, and those that come to the beginning of another loop; of this one after a round that is
+    peeled."""
+    machine, head = library.machine, heads[place]
+    first = _first(library, template, array, loop)
+    template.hold(loop.given(first))
+    returned, reached = machine.until(template.fork(), head, heads)
+    unbroken(library, lambda _: [])
+    again = [each for each in reached if each.head == head]
+    if not again:
+        raise NotShown(Unsettled(f"the loop at {head:#x} has one round only"))
+    if first < PEELED_MAX and any(_is_argument(template.registers, each.registers) for each in again):
+        return returned, reached
+    strides = [_stride(slot, template.registers, [each.registers for each in again])
+               for slot in range(len(template.registers.slots))]  # fmt: skip
+    changes = Changes(strides, _held(library, template, again, strides, loop, first), COUNTED[place], first)
+    general = _general(template, again, changes, array, loop)
+    returned, reached = machine.until(general.fork(), head, heads)
+    unbroken(library, lambda _: [])
+    for each in reached:
+        if each.head == head:
+            _arrives(library, each, template, general, changes, array, loop)
+    return returned, [each for each in reached if each.head != head]
 
 
-def _same_array(library: Library, path: CallPath, array: int, expected: Array) -> tuple[str, Bool]:
-    found = path.memory.arrays[array]
-    width = 8 * expected.size_bytes
-    return "the array is as claimed", t.eq(width, found.read(ANY_INDEX), expected.read(ANY_INDEX))
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How registers change: by a constant in each round, or to what they are said to hold. ``first`` rounds had been
+    made where the loop was first seen, and then ``counted``."""
+
+    strides: list[int | None]
+    held: Mapping[int, Held]
+    counted: Value
+    first: int
+
+    @property
+    def rounds(self) -> Value:
+        """How many rounds have been made."""
+        return t.add(32, self.counted, self.first)
+
+
+def _held(
+    library: Library, template: CallPath, again: list[CallPath], strides: list[int | None], loop: Loop, first: int
+) -> dict[int, Held]:
+    """Which registers hold what it is said that some do: where the loop is first seen, and a round later."""
+
+    def is_so(slot: int, held: Held) -> bool:
+        try:
+            for path, rounds in ((template, first), *((each, first + 1) for each in again)):
+                equal = t.eq(64, path.registers.slots[slot], held(rounds))
+                loop.holding(library, path, [], [("it holds that", equal)], lambda _: [])
+        except NotShown:
+            return False
+        return True
+
+    slots = [slot for slot, stride in enumerate(strides) if stride is None and _bits(slot) == 64]
+    slots = [slot for slot in slots if slot not in FLAG_SLOTS]
+    found = {slot: next((held for held in loop.registers if is_so(slot, held)), None) for slot in slots}
+    return {slot: held for slot, held in found.items() if held is not None}
+
+
+def same_array(path: CallPath, array: int, expected: Array) -> Iterator[tuple[str, Bool]]:
+    """That an array is what it is said to be, at any index, each member of its elements."""
+    found, width, low = path.memory.arrays[array], 8 * expected.size_bytes, 0
+    for size_bytes in expected.members_bytes or (expected.size_bytes,):
+        high = low + 8 * size_bytes
+        members = (t.extract(each.read(ANY_INDEX), width, high - 1, low) for each in (found, expected))
+        yield "the array is as claimed", t.eq(8 * size_bytes, *members)
+        low = high
 
 
 def _first(library: Library, template: CallPath, array: int | None, loop: Loop) -> int:
     """How many rounds have been made where the loop is first seen to begin: compilers may peel the first one."""
     failed: NotShown | None = None
     for rounds in (PEELED_MAX, 1, 0):
-        claims = loop.found(template, rounds)
+        claims = [*loop.holds(template, rounds)]
         if array is not None and loop.array is not None:
-            claims.append(_same_array(library, template, array, loop.array(rounds)))
+            claims += same_array(template, array, loop.array(rounds))
         try:
-            holding(library, template, [], claims, lambda _: [])
+            loop.holding(library, template, [], claims, lambda _: [])
             return rounds
         except NotShown as found:
             failed = failed or found
@@ -194,16 +207,16 @@ def _advanced(value: Value, stride: int, rounds: Value) -> Value:
     return t.add(64, value, t.scale(64, t.zext(rounds, 32, 64), stride))
 
 
-def _general(
-    template: CallPath, again: list[CallPath], strides: list[int | None], array: int | None, loop: Loop, first: int
-) -> CallPath:
+def _general(template: CallPath, again: list[CallPath], changes: Changes, array: int | None, loop: Loop) -> CallPath:
     """The state after any number of rounds."""
     general = template.fork()
-    for slot, stride in enumerate(strides):
-        if stride is None:
+    for slot, stride in enumerate(changes.strides):
+        if slot in changes.held:
+            general.registers.slots[slot] = changes.held[slot](changes.rounds)
+        elif stride is None:
             general.registers.slots[slot] = t.undefined(f"register {slot} in a loop", _bits(slot))
         elif stride:
-            general.registers.slots[slot] = _advanced(template.registers.slots[slot], stride, ROUNDS)
+            general.registers.slots[slot] = _advanced(template.registers.slots[slot], stride, changes.counted)
     for key, region in template.memory.regions.items():
         changed = {
             at for each in again for at, cell in each.memory.regions[key].cells.items() if region.cells.get(at) != cell
@@ -214,31 +227,30 @@ def _general(
                 own.cells.pop(at, None)
             if own.image is not None:
                 raise NotShown(Unsettled(f"the loop changes {region.name}"))
-    rounds = t.add(32, ROUNDS, first)
     if array is not None and loop.array is not None:
-        general.memory.arrays = {**general.memory.arrays, array: loop.array(rounds)}
-    for name, of in loop.registers.items():
-        general.registers.write(name, of(rounds))
+        general.memory.arrays = {**general.memory.arrays, array: loop.array(changes.rounds)}
     general.models = ()
-    general.hold(t.ult(32, ROUNDS, ROUNDS_END))
-    general.hold(loop.given(rounds))
-    for _, claim in loop.holds(general, rounds):
+    general.hold(t.ult(32, changes.counted, ROUNDS_END))
+    general.hold(loop.given(changes.rounds))
+    for _, claim in loop.holds(general, changes.rounds):
         general.hold(claim)
     return general
 
 
 def _arrives(
-    library: Library, path: CallPath, template: CallPath, general: CallPath, strides: list[int | None],
-    array: int | None, loop: Loop, rounds: Value,
+    library: Library, path: CallPath, template: CallPath, general: CallPath, changes: Changes, array: int | None,
+    loop: Loop,
 ) -> None:  # fmt: skip
     """That a round later everything is as is said of one round more."""
-    further = t.add(32, ROUNDS, 1)
-    claims = [*loop.found(path, rounds), ("there are no more rounds than are counted", t.ult(32, further, ROUNDS_END))]
+    further, rounds = t.add(32, changes.counted, 1), t.add(32, changes.rounds, 1)
+    claims = [*loop.holds(path, rounds), ("there are no more rounds than are counted", t.ult(32, further, ROUNDS_END))]
     if any(path.ghosts[name] is not each for name, each in general.ghosts.items()):
         raise NotShown(Unsettled("the loop changes what is not memory"))
-    for slot, stride in enumerate(strides):
-        if stride is not None:
-            old, new = template.registers.slots[slot], path.registers.slots[slot]
+    for slot, stride in enumerate(changes.strides):
+        old, new = template.registers.slots[slot], path.registers.slots[slot]
+        if slot in changes.held:
+            claims.append((f"register {slot} is as claimed", t.eq(64, new, changes.held[slot](rounds))))
+        elif stride is not None:
             expected = _advanced(old, stride, further) if stride else old
             if new is not expected:
                 claims.append((f"register {slot} changes alike", t.eq(_bits(slot), new, expected)))
@@ -251,5 +263,5 @@ def _arrives(
             raise NotShown(Unsettled(f"the loop changes {region.name}, and not in every round"))
     if array is not None:
         expected_array = loop.array(rounds) if loop.array is not None else general.memory.arrays[array]
-        claims.append(_same_array(library, path, array, expected_array))
-    holding(library, path, [], claims, lambda model: [f"  rounds = {model.seen(ROUNDS)}"])
+        claims += same_array(path, array, expected_array)
+    loop.holding(library, path, [], claims, lambda model: [f"  rounds = {model.seen(changes.counted)}"])

@@ -7,7 +7,7 @@ each value that the index can have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from pytest_vigor.explore.search import Search
 from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.integers import impossible
 from pytest_vigor.refine.array import Array
+from pytest_vigor.refine.functions import BRIEFLY, example
 from pytest_vigor.smt import DEFAULT_RESOURCES, Answer, Sat, Solver, Statistics, Translator, Unsat, Unsure, at_once
 from pytest_vigor.term import Bool, Term, Value
 from pytest_vigor.work import Work
@@ -86,7 +87,8 @@ class CallPath(PathState):
         self.models: tuple[Sat, ...] = ()  #: assignments that satisfy all that holds
         self.cases: tuple[int, ...] = ()  #: the conditions by which it was split
         self.allocated: tuple[tuple[Region, Value] | None, ...] = ()  #: for each calloc, the region and its size
-        self.is_past_head = False  #: whether it begins at the loop's beginning, where others stop
+        self.head = 0  #: the beginning of a loop at which it is
+        self.is_past_head = False  #: whether it begins at a loop's beginning, where others stop
 
     def conditions(self) -> list[Bool]:
         """Everything that holds."""
@@ -283,7 +285,7 @@ class CallSearch(Search):
         self.cuts = Cuts()
         self.solver = Solver(self.cuts, exact=False, statistics=Statistics(work=work))
         self.broken: list[Broken] = []
-        self.head: int | None = None  #: where a loop begins that paths are followed up to
+        self.heads: Collection[int] = ()  #: where loops begin that paths are followed up to
         self.arrived: list[CallPath] = []  #: those that got there
 
     def ask(self, path: CallPath, *conditions: Bool) -> Answer:
@@ -303,9 +305,9 @@ class CallSearch(Search):
         self.solver.limit(FEW_RESOURCES)
         return self.solver.check(condition)
 
-    def ask_at_once(self, path: CallPath, condition: Bool) -> Answer:
-        """Whether a condition can hold on a path, to who looks at everything at once."""
-        return at_once([*path.conditions(), condition])
+    def ask_at_once(self, path: CallPath, *conditions: Bool, resources: int = DEFAULT_RESOURCES) -> Answer:
+        """Whether conditions can hold on a path, to who looks at everything at once."""
+        return at_once([*self.facts.known, *path.conditions(), *conditions], resources)
 
     def _by_cases(self, path: CallPath, conditions: list[Bool]) -> Answer:
         """What the solver says; where that takes long, what it says of each case of an alternative among the
@@ -317,6 +319,8 @@ class CallSearch(Search):
         answer = self.solver.check(*flat)
         if not isinstance(answer, Unsure):
             return answer
+        if path.memory.arrays and example([*self.facts.known, *path.conditions(), *flat], BRIEFLY) is False:
+            return Unsat()
         choice = next((each for each in flat if isinstance(each, Term) and each.op == "lor"), None)
         if choice is None:
             if impossible(path.conditions(), flat):
@@ -324,7 +328,7 @@ class CallSearch(Search):
             self.solver.limit(DEFAULT_RESOURCES)
             answer = self.solver.check(*flat)
             if isinstance(answer, Unsure):
-                answer = at_once([*self.facts.known, *path.conditions(), *flat], BRIEF_RESOURCES)
+                answer = self.ask_at_once(path, *flat, resources=BRIEF_RESOURCES)
             return answer
         flat.remove(choice)
         for each in choice.args:
@@ -354,9 +358,10 @@ class CallSearch(Search):
 
     def execute(self, path: PathState, block: Block, cursor: Cursor | None) -> Leave:
         assert isinstance(path, CallPath)
-        if block.address == self.head and cursor is None:
+        if block.address in self.heads and cursor is None:
             if not path.is_past_head:
                 self.arrived.append(path.fork())
+                self.arrived[-1].head = block.address
                 raise Failed
             path.is_past_head = False
         before = path.fork()
@@ -376,7 +381,7 @@ class Machine:
 
     def __init__(self, binary: Binary, cpu_seconds: float, models: Mapping[str, Model] | None = None) -> None:
         self.models, self.cpu_seconds = models or {}, cpu_seconds
-        modelled = {binary.exports[name]: name for name in self.models}
+        modelled = {binary.exports[name]: name for name in self.models if name in binary.exports}
         self.binary = replace(binary, imports={**binary.imports, **modelled})
         self.search = CallSearch(self.binary, cpu_seconds)
 
@@ -398,14 +403,14 @@ class Machine:
         models = {**self.models, **(models or {})}
         return self._follow(self.enter(path, arguments), self.binary.exports[function], alignment, short, models)
 
-    def until(self, path: CallPath, address: int, head: int) -> tuple[list[CallPath], list[CallPath]]:
-        """The paths on which a function returns, from an address in it on, and those that come to the beginning of its
-        loop. A path that is there already goes round once. Raises Stop where one gets stuck."""
-        path.is_past_head = address == head
+    def until(self, path: CallPath, address: int, heads: Collection[int]) -> tuple[list[CallPath], list[CallPath]]:
+        """The paths on which a function returns, from an address in it on, and those that come to the beginning of one
+        of its loops. A path that is there already goes on from it. Raises Stop where one gets stuck."""
+        path.is_past_head = address in heads
         path.visits, path.forks, path.seen, path.blocks = {}, {}, {}, ()
-        self.search.head, self.search.arrived = head, []
+        self.search.heads, self.search.arrived = heads, []
         returned, stuck = self._follow(path, address, 0, False, self.models)
-        self.search.head = None
+        self.search.heads = ()
         if stuck:
             raise Stop(stuck[0].reason, stuck[0].kind)
         return returned, self.search.arrived
@@ -446,7 +451,7 @@ class Machine:
             if name in models:
                 return list(models[name](at))
             if name in ("calloc", "malloc"):
-                return list(_allocated(at, name, alignment, short))
+                return list(allocated(at, name, alignment, short))
             if name not in LIBC:
                 raise Stop(f"it calls {name}, which has no model", "contract")
             return list(_by_libc(at, name))
@@ -455,7 +460,12 @@ class Machine:
         return returned, [each for each in ended if each.ending == "stuck"]
 
 
-def _allocated(path: CallPath, name: str, alignment: int, short: bool) -> list[CallPath]:
+def next_key(path: CallPath) -> int:
+    """The key of the region that is allocated next."""
+    return sum(key > 0 for key in path.memory.regions) + 1
+
+
+def allocated(path: CallPath, name: str, alignment: int, short: bool) -> list[CallPath]:
     """New memory, or none: zeroed by calloc, and never written by malloc."""
     size = path.registers.read("rdi" if name == "malloc" else "rsi")
     if name == "calloc" and path.registers.read("rdi") != 1:
@@ -467,7 +477,7 @@ def _allocated(path: CallPath, name: str, alignment: int, short: bool) -> list[C
         none.registers.write("rax", 0)
         none.allocated = (*none.allocated, None)
         out.append(none)
-    number = sum(key > 0 for key in path.memory.regions) + 1
+    number = next_key(path)
     base = REGION_BASE + (number << 40) + alignment
     image = None if name == "malloc" else lambda _: 0
     region = Region("the structure", base, size, image=image, owner=path.memory.owner)

@@ -8,16 +8,26 @@ state has changed, ``claims`` is the invariant, and ``known`` is the invariant o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pytest_vigor import contract as c, term as t
 from pytest_vigor.refine.everywhere import Everywhere
 from pytest_vigor.refine.functions import Example, example
+from pytest_vigor.refine.induction import Claims
 from pytest_vigor.refine.library import Laid, Library, NotShown, Refuted, Unsettled
 from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.refine.refinement import Alternative, Refinement
 from pytest_vigor.term import Bool
+
+
+def concluding(found: Example | bool | None, claims: Claims, told: Callable[[Any], list[str]]) -> None:
+    """Raises NotShown unless there is no example of a claim that is wrong."""
+    if found is None:
+        raise NotShown(Unsettled("the solver gave up"))
+    if not isinstance(found, bool):
+        failing = [name for name, claim in claims if found.seen(claim) is False]
+        raise NotShown(Refuted("\n".join(["; ".join(failing), *told(found)])))
 
 
 class AtEveryCapacity(Refinement):
@@ -47,22 +57,26 @@ class AtEveryCapacity(Refinement):
 
     def _conclude(self, end: CallPath, way: Alternative, given: list[Bool], claims: list[tuple[str, Bool]]) -> None:
         changed = way.outcome.changes.get(self.name)
-        row = self.any.row if changed is None else self.any.row.after(changed.flows)
+        row = self.any.row if changed is None else self._row(changed.flows, end)
         claims = claims + [(f"afterwards {name}", holds) for name, holds in self.any.claims(end, self.key, row)]
-        found = self._example([*end.conditions(), *given, t.lnot(t.land(*(claim for _, claim in claims)))])
-        if found is None:
-            raise NotShown(Unsettled("the solver gave up"))
-        if not isinstance(found, bool):
-            failing = [name for name, claim in claims if found.seen(claim) is False]
-            raise NotShown(Refuted("\n".join(["; ".join(failing), *self._told(found)])))
+        self._holding(end, given, claims)
+
+    def _row(self, flows: Any, end: CallPath) -> Any:
+        """What the elements are made of when the abstract state has changed."""
+        return self.any.row.after(flows)
+
+    def _holding(self, path: CallPath, given: list[Bool], claims: Claims, in_pairs: bool = True) -> None:
+        """Raises NotShown unless all claims hold on a path. Whether they need to compare ages is ``in_pairs``."""
+        wrong = t.lnot(t.land(*(claim for _, claim in claims)))
+        concluding(self._example([*path.conditions(), *given, wrong], in_pairs), claims, self._told)
 
     def _is_possible(self, end: CallPath, condition: Bool) -> bool:
         return self._example([*end.conditions(), condition]) is not False
 
-    def _example(self, asked: list[Bool]) -> Example | bool | None:
+    def _example(self, asked: list[Bool], in_pairs: bool = True) -> Example | bool | None:
         """Values for what is asked, as far as instances of what holds everywhere tell."""
         asked = [*asked, *self.everywhere.known]
-        known = self.any.known(*asked)
+        known = self.any.known(*asked, in_pairs=in_pairs)
         return example([*dict.fromkeys([*asked, *self.everywhere.known, *known])])
 
     def _told(self, model: Any) -> list[str]:

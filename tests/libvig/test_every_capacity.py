@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from properties.libvig.index_pool_allocation import allocation_verdict
+from properties.libvig.index_pool_expiry import Expiry
+from properties.libvig.index_pool_validity import Validity
 from pytest_vigor import term as t
 from pytest_vigor.build import FLAGS, libvig_root
 from pytest_vigor.refine.abstraction import beside
-from pytest_vigor.refine.library import Library, Refuted
+from pytest_vigor.refine.library import Library, Refuted, Verdict
 from pytest_vigor.refine.unbounded import AtEveryCapacity
 from pytest_vigor.structs import structs
 from tests.libvig.compiled import build, read, write
@@ -50,15 +53,52 @@ CASES = (
     other("older_than_the_newest", POOL, "age < ages_newest(&pool->ages)", "age < 0", "restore"),
     other("beyond_the_end", AGES, EXISTS, "return index < ages->capacity + 3 &&", "entry"),
     other("the_last_is_not_there", AGES, EXISTS, "return index + 1 < ages->capacity &&", "is_used"),
+    known("ageing_includes_the_time", "expire_before"),
+    known("released_index_keeps_its_age", "expire_before"),
+    known("unlinking_goes_one_way", "expire_before"),
+    other("expired_are_not_counted", POOL, "        expired++;\n", "        expired = 1;\n", "expire_before"),
+    other("counted_twice", POOL, "        expired++;\n", "        expired += 2;\n", "expire_before"),
+    other("newest_goes_first", AGES, "used_end(ages))->newer;\n", "used_end(ages))->older;\n", "expire_before"),
+    other(
+        "released_to_the_other_end", AGES, "ages_link(ages, index, ages_unused_end(ages));\n    ages_node",
+        "ages_link(ages, index, ages_node(ages, ages_unused_end(ages))->newer);\n    ages_node", "expire_before",
+    ),
+    known("unused_ring_has_a_cycle", "alloc"),
+    other("last_node_is_not_closed", AGES, "capacity + AGES_EXTRA_NODES; index++", "capacity + 1; index++", "alloc"),
+    other("lowest_is_not_linked", AGES, "index > 0; index--) {", "index > 1; index--) {", "alloc"),
+    other("new_ones_are_used", AGES, "= AGES_UNUSED;\n        node->older", "= 0;\n        node->older", "alloc"),
+    other("too_few_nodes", POOL, "capacity + AGES_EXTRA_NODES, sizeof", "capacity + 1, sizeof", "alloc"),
+    other("one_more_than_asked", POOL, "->ages.capacity = capacity;", "->ages.capacity = capacity + 1;", "alloc"),
+    other(
+        "none_is_made_of_two", POOL, "ages_start(&pool->ages);\n    return pool;",
+        "ages_start(&pool->ages);\n    return capacity == 2 ? NULL : pool;", "alloc",
+    ),
+    other("long_ring_is_refused", AGES, "size > ages->capacity ||", "size > 5 ||", "is_valid"),
+    other(
+        "equal_ages_are_refused", AGES, "->age < node->age)", "->age < node->age + (end == ages->capacity))",
+        "is_valid",
+    ),
+    other("full_pool_is_refused", AGES, "*out_used + unused ==", "unused != 0 && *out_used + unused ==", "is_valid"),
+    other("end_must_be_aged", AGES, "used_end(ages))->age == AGES", "used_end(ages))->age != AGES", "is_valid"),
     other("capacity_and_ends", POOL, "return pool->ages.capacity;", "return pool->ages.capacity + 1;", "capacity"),
 )  # fmt: skip
+
+
+def verdict(library: Library, function: str) -> Verdict:
+    if function == "alloc":
+        return allocation_verdict(library)
+    if function == "is_valid":
+        return Validity(library).verdict()
+    if function == "expire_before":
+        return Expiry(library).verdict()
+    return AtEveryCapacity(library, library.contracts.by_name[f"index_pool_{function}"]).verdict()
 
 
 @pytest.mark.parametrize(("wrong", "function"), CASES, ids=[f"{function}-{wrong.name}" for wrong, function in CASES])
 def test_wrong_index_pool_is_refuted(tmp_path: Path, wrong: Wrong, function: str) -> None:
     root = wrong.copy_to(tmp_path)
     library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120)
-    found = AtEveryCapacity(library, library.contracts.by_name[f"index_pool_{function}"]).verdict()
+    found = verdict(library, function)
     assert isinstance(found, Refuted), found
 
 
