@@ -32,9 +32,13 @@ class Array:
     known: Callable[[Value], Iterable[Bool]] = lambda value: ()
 
     @classmethod
-    def unknown(cls, name: str, size_bytes: int) -> Array:
+    def unknown(cls, name: str, size_bytes: int, members_bytes: tuple[int, ...] = ()) -> Array:
         """An array of which nothing is known."""
-        return cls(size_bytes, lambda index: t.app(name, 8 * size_bytes, (INDEX_BITS, index)))
+
+        def read(index: Value) -> Value:
+            return t.app(name, 8 * size_bytes, (INDEX_BITS, index))
+
+        return cls(size_bytes, read, members_bytes=members_bytes)
 
     def written(self, index: Value, value: Value) -> Array:
         """The array with one element changed."""

@@ -86,7 +86,8 @@ class CallPath(PathState):
         self.models: tuple[Sat, ...] = ()  #: assignments that satisfy all that holds
         self.cases: tuple[int, ...] = ()  #: the conditions by which it was split
         self.allocated: tuple[tuple[Region, Value] | None, ...] = ()  #: for each calloc, the region and its size
-        self.is_past_head = False  #: whether it begins at the loop's beginning, where others stop
+        self.is_past_head = False  #: whether it begins at a loop's beginning, where others stop
+        self.head = 0  #: the loop's beginning that it got to
 
     def conditions(self) -> list[Bool]:
         """Everything that holds."""
@@ -127,8 +128,8 @@ class SplitMemory(Memory):
         if key is None:
             return super().load(address, size_bytes, where, guard)
         index, skipped = self._element(key, address, size_bytes, where, False, guard)
-        element = self.element(key, index)
-        return t.extract(element, 8 * self.arrays[key].size_bytes, 8 * (skipped + size_bytes) - 1, 8 * skipped)
+        array, low, behind = self.arrays[key], 8 * skipped, 8 * (skipped + size_bytes)
+        return self._known(key, index, t.extract(array.read(index), 8 * array.size_bytes, behind - 1, low))
 
     def store(self, address: Value, size_bytes: int, value: Value, where: int, guard: Bool = True) -> None:
         address = self.settled(address)
@@ -152,11 +153,14 @@ class SplitMemory(Memory):
 
     def element(self, key: int, index: Value) -> Value:
         """The element of an array, of which from here on holds what is known."""
-        element = self.arrays[key].read(index)
-        for value in (index, element):
+        return self._known(key, index, self.arrays[key].read(index))
+
+    def _known(self, key: int, index: Value, found: Value) -> Value:
+        """What was read of an element, of which from here on holds what is known."""
+        for value in (index, found):
             for condition in self.arrays[key].known(value):
                 self.asker.hold(condition)
-        return element
+        return found
 
     def _array(self, address: Value, size_bytes: int) -> int | None:
         """The key of the array that an address is in. What comes before one in its region is not indexed."""
@@ -283,7 +287,7 @@ class CallSearch(Search):
         self.cuts = Cuts()
         self.solver = Solver(self.cuts, exact=False, statistics=Statistics(work=work))
         self.broken: list[Broken] = []
-        self.head: int | None = None  #: where a loop begins that paths are followed up to
+        self.heads: tuple[int, ...] = ()  #: where loops begin that paths are followed up to
         self.arrived: list[CallPath] = []  #: those that got there
 
     def ask(self, path: CallPath, *conditions: Bool) -> Answer:
@@ -354,8 +358,9 @@ class CallSearch(Search):
 
     def execute(self, path: PathState, block: Block, cursor: Cursor | None) -> Leave:
         assert isinstance(path, CallPath)
-        if block.address == self.head and cursor is None:
+        if block.address in self.heads and cursor is None:
             if not path.is_past_head:
+                path.head = block.address
                 self.arrived.append(path.fork())
                 raise Failed
             path.is_past_head = False
@@ -398,14 +403,14 @@ class Machine:
         models = {**self.models, **(models or {})}
         return self._follow(self.enter(path, arguments), self.binary.exports[function], alignment, short, models)
 
-    def until(self, path: CallPath, address: int, head: int) -> tuple[list[CallPath], list[CallPath]]:
-        """The paths on which a function returns, from an address in it on, and those that come to the beginning of its
-        loop. A path that is there already goes round once. Raises Stop where one gets stuck."""
-        path.is_past_head = address == head
+    def until(self, path: CallPath, address: int, *heads: int) -> tuple[list[CallPath], list[CallPath]]:
+        """The paths on which a function returns, from an address in it on, and those that come to the beginning of one
+        of its loops. A path that is there already goes round once. Raises Stop where one gets stuck."""
+        path.is_past_head = address in heads
         path.visits, path.forks, path.seen, path.blocks = {}, {}, {}, ()
-        self.search.head, self.search.arrived = head, []
+        self.search.heads, self.search.arrived = heads, []
         returned, stuck = self._follow(path, address, 0, False, self.models)
-        self.search.head = None
+        self.search.heads = ()
         if stuck:
             raise Stop(stuck[0].reason, stuck[0].kind)
         return returned, self.search.arrived
