@@ -6,7 +6,7 @@ has two slots, and no key two indices.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_vigor import term as t
 from pytest_vigor.ghost.flow_table import FlowTable
@@ -20,6 +20,8 @@ rings = beside(__file__, "../index_pool/rings.py")
 ages = beside(__file__, "../index_pool/ages.py")
 
 BITS = 32
+INDEX_OF = "index of key"
+ANYWHERE = tuple(t.var(f"any {what}", BITS) for what in ("slot", "slot between", "index", "position"))
 Claims = Iterator[tuple[str, Bool]]
 Function = Callable[[Value], Value]
 
@@ -128,7 +130,7 @@ class Unbounded:
         self.entries = Entries(
             chains.unknown("table", self.mask, self.row.used, *chains.members(self.slot, self.slots)), self.row,
             lambda index: t.app("key at", key_bits, (BITS, index)), lambda index: t.app("slot to", BITS, (BITS, index)),
-            lambda key: t.app("index of key", BITS, (key_bits, key)), key_bits, lambda key: tag_of(key, key_bytes),
+            lambda key: t.app(INDEX_OF, BITS, (key_bits, key)), key_bits, lambda key: tag_of(key, key_bytes),
         )  # fmt: skip
         self.records = self.array(self.entries)
         facts.universal("table", lambda index: t.land(*(holds for _, holds in self.entries.of_index(index))))
@@ -190,6 +192,66 @@ class Unbounded:
         yield from slots.sizes(self.capacity)
         yield from slots.of_position(self.row.used)
         yield from slots.of_slot(slots.unused)
+
+    def known(self, values):
+        """What is known of the ages of all that values are made of."""
+        nodes, conditions = self.any.known(values)
+        for node in nodes:
+            self.facts.touch("table", node)
+        return [*conditions, *self.facts.known]
+
+    def is_of_row(self, value):
+        """Whether a value is made of nothing but ages, their row, and numbers that are the same throughout."""
+        leaves = [leaf for leaf in t.leaves(value).values() if leaf is not self.mask]
+        return all(leaf.op == "var" or leaf.data[0] == INDEX_OF or self.any.mentions(leaf) for leaf in leaves)
+
+    # ---- what becomes of it
+
+    def is_untouched(self, path):
+        """Whether nothing was written to slots and records."""
+        return [path.memory.arrays[key] for key in self.keys] == [self.slots, self.records]
+
+    def after(self, flows):
+        """The entries when one index has changed as its contract says."""
+        return replace(self.entries, row=self.row.after(flows))
+
+    def of_row(self, path, entries):
+        """That the records hold the nodes that a row says, and what holds of it: at any nodes and position."""
+        row, array = entries.row, path.memory.arrays[self.keys[1]]
+        one, other, at = (t.var(f"any {what}", BITS) for what in ("node", "other node", "position"))
+        found, expected = (each.read(one) for each in (array, self.array(entries)))
+        for field in self.node.fields:
+            same = t.eq(8 * field.type.size_bytes, self.member(found, field.name), self.member(expected, field.name))
+            yield f"{field.name} is as the rings say", t.implies(t.ult(BITS, one, row.nodes), same)
+        for claims in (row.ends(), row.of_node(one), row.of_age(one), row.of_position(at), row.of_nodes(one, other)):
+            yield from claims
+
+    def of_entries(self, path, entries):
+        """That slots and records hold entries, and what holds of these: at any slots, index and position."""
+        slots, records = (path.memory.arrays[key] for key in self.keys)
+        slot, between, index, at = ANYWHERE
+        exists, chain = t.ule(BITS, slot, self.mask), entries.chains
+        for what, of in zip(("tag", "value"), chains.members(self.slot, slots), strict=True):
+            same = t.eq(BITS, of(slot), getattr(chain, what)(slot))
+            yield f"each {what} is as it should be", t.implies(t.land(exists, chain.used(slot)), same)
+        used = t.iff(t.ne(BITS, chains.members(self.slot, slots)[0](slot), 0), chain.used(slot))
+        yield "slots are used as they should be", t.implies(exists, used)
+        keys = t.eq(entries.key_bits, self.key_in(records.read(index)), entries.key_at(index))
+        yield "each key is as it should be", t.implies(entries.used(index), keys)
+        for claims in (
+            chain.sizes(self.capacity), entries.of_slot(slot), entries.of_index(index), chain.of_position(at),
+            chain.of_chain(slot, between),
+        ):  # fmt: skip
+            yield from claims
+
+    def known_of_any(self):
+        """The invariant where it is asked about afterwards."""
+        slot, between, index, at = ANYWHERE
+        chain = self.entries.chains
+        yield from self.entries.of_slot(slot)
+        yield from self.entries.of_index(index)
+        yield from chain.of_position(at)
+        yield from chain.of_chain(slot, between)
 
     def state(self, path):
         return FlowTable(None, Keyed(self, path.memory.arrays[self.keys[1]]))

@@ -107,8 +107,8 @@ class Unbounded:
         }  # fmt: skip
         for offset, size_bytes, name in fields_of(self.struct):
             region.cells |= {offset + k: (values[name], size_bytes, k) for k in range(size_bytes)}
-        keys = [path.memory.key_of(each.base) for each in regions]
-        path.memory.arrays = {**path.memory.arrays, keys[0]: self.slots, keys[1]: self.keys}
+        self.places = [path.memory.key_of(each.base) for each in regions]
+        path.memory.arrays = {**path.memory.arrays, **dict(zip(self.places, (self.slots, self.keys), strict=True))}
         for _, holds in self.given():
             path.hold(holds)
         return region
@@ -119,6 +119,10 @@ class Unbounded:
         yield from slots.sizes(self.capacity)
         yield from slots.of_position(self.size)
         yield from slots.of_slot(slots.unused)
+
+    def is_untouched(self, path):
+        """Whether nothing was written to slots and keys."""
+        return [path.memory.arrays[key] for key in self.places] == [self.slots, self.keys]
 
     def state(self, path):
         return Map(None, Items(self.facts, self.capacity, self.entries))

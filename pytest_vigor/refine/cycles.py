@@ -17,6 +17,7 @@ from pytest_vigor.explore.order import reverse_postorder, successors
 from pytest_vigor.explore.vex_registers import FIRST_VECTOR
 from pytest_vigor.refine.library import Library, NotShown, Telling, Unsettled, holding, unbroken
 from pytest_vigor.refine.machine import CallPath
+from pytest_vigor.smt import Unsat
 from pytest_vigor.term import Bool, Value
 
 VARIABLE_BITS = 32
@@ -175,10 +176,16 @@ class Cycles:
         yield "there is less to go", t.ult(VARIABLE_BITS, cycle.left(found), cycle.left(variables))
 
     def _holding(self, path: CallPath, claims: Claims) -> None:
-        """Raises NotShown unless all claims hold, each where those before it do."""
-        for claim in claims:
-            holding(self.library, path, [], [claim], self.told)
-            path.hold(claim[1])
+        in_turn(self.library, path, claims, self.told)
+
+
+def in_turn(library: Library, path: CallPath, claims: Claims, told: Telling) -> None:
+    """Raises NotShown unless all claims hold on a path, each where those before it do; then they are known there."""
+    for name, claim in claims:
+        wrong = t.lnot(claim)
+        if wrong is not False and not isinstance(library.machine.search.ask_afresh(path, wrong), Unsat):
+            holding(library, path, [], [(name, claim)], told)
+        path.hold(claim)
 
 
 def _variable(value: Value, cycle: Cycle) -> str:

@@ -65,6 +65,12 @@ class Cuts(Translator):
         super().__init__(abstract=True)
         self.cuts: dict[int, tuple[str, Term]] = {}
 
+    def anew(self) -> Cuts:
+        """Another one to which the same terms are unknown functions."""
+        other = Cuts()
+        other.cuts = dict(self.cuts)
+        return other
+
     def _translate(self, term: Term) -> Any:
         found = self.cuts.get(term.uid)
         if found is None:
@@ -287,6 +293,7 @@ class CallSearch(Search):
         self.cuts = Cuts()
         self.solver = Solver(self.cuts, exact=False, statistics=Statistics(work=work))
         self.broken: list[Broken] = []
+        self.hasty = False  #: whether what is not easily seen to be impossible is as good as possible
         self.heads: tuple[int, ...] = ()  #: where loops begin that paths are followed up to
         self.arrived: list[CallPath] = []  #: those that got there
 
@@ -303,9 +310,16 @@ class CallSearch(Search):
 
     def ask_easily(self, path: CallPath, condition: Bool) -> Answer:
         """Whether a condition can hold on a path, where that is easy."""
+        for model in path.models:
+            if model.seen(condition) is True:
+                return model
         self._sync(path)
         self.solver.limit(FEW_RESOURCES)
         return self.solver.check(condition)
+
+    def ask_afresh(self, path: CallPath, condition: Bool) -> Answer:
+        """Whether a condition can hold on a path, to who has seen nothing before."""
+        return Solver(self.cuts.anew(), exact=False).afresh([*path.conditions(), condition])
 
     def ask_at_once(self, path: CallPath, condition: Bool) -> Answer:
         """Whether a condition can hold on a path, to who looks at everything at once."""
@@ -343,7 +357,8 @@ class CallSearch(Search):
         if False in decided:
             return False
         asked = [each for each, known in zip(conditions, decided, strict=True) if known is None]
-        return not isinstance(self.ask(path, *asked), Unsat)
+        answer = self.ask_easily(path, t.land(*asked)) if self.hasty else self.ask(path, *asked)
+        return not isinstance(answer, Unsat)
 
     def join(self, a: PathState, b: PathState) -> PathState | None:
         if (
