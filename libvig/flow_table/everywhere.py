@@ -21,7 +21,7 @@ ages = beside(__file__, "../index_pool/ages.py")
 
 BITS = 32
 INDEX_OF = "index of key"
-ANYWHERE = tuple(t.var(f"any {what}", BITS) for what in ("slot", "slot between", "index", "position"))
+ANY_INDEX = t.var("any index of the table", BITS)
 Claims = Iterator[tuple[str, Bool]]
 Function = Callable[[Value], Value]
 
@@ -205,15 +205,33 @@ class Unbounded:
         leaves = [leaf for leaf in t.leaves(value).values() if leaf is not self.mask]
         return all(leaf.op == "var" or leaf.data[0] == INDEX_OF or self.any.mentions(leaf) for leaf in leaves)
 
+    def changing(self, place):
+        """What of a flow table in memory changes, besides slots and records: nothing."""
+        return ()
+
     # ---- what becomes of it
 
     def is_untouched(self, path):
         """Whether nothing was written to slots and records."""
         return [path.memory.arrays[key] for key in self.keys] == [self.slots, self.records]
 
-    def after(self, flows):
-        """The entries when one index has changed as its contract says."""
-        return replace(self.entries, row=self.row.after(flows))
+    def entries_in(self, path, key):
+        """The entries that are in memory, with the ages that there were before, when a key may have been put."""
+        if self.is_untouched(path):
+            return self.entries
+        slots, records = (path.memory.arrays[each] for each in self.keys)
+        old, (tag, value) = self.entries, chains.members(self.slot, slots)
+        new = replace(
+            old, chains=replace(old.chains, tag=tag, value=value), key_at=lambda index: self.key_in(records.read(index))
+        )
+        if not slots.writes:
+            return new
+        at = slots.writes[-1]
+        index, chain = value(at), replace(old.chains.with_one_more(at), tag=tag, value=value)
+        return replace(
+            new, chains=chain, slot_to=lambda other: t.ite(BITS, t.eq(BITS, other, index), at, old.slot_to(other)),
+            index_of=lambda other: t.ite(BITS, t.eq(old.key_bits, other, key), index, old.index_of(other)),
+        )  # fmt: skip
 
     def of_row(self, path, entries):
         """That the records hold the nodes that a row says, and what holds of it: at any nodes and position."""
@@ -226,32 +244,23 @@ class Unbounded:
         for claims in (row.ends(), row.of_node(one), row.of_age(one), row.of_position(at), row.of_nodes(one, other)):
             yield from claims
 
-    def of_entries(self, path, entries):
-        """That slots and records hold entries, and what holds of these: at any slots, index and position."""
-        slots, records = (path.memory.arrays[key] for key in self.keys)
-        slot, between, index, at = ANYWHERE
-        exists, chain = t.ule(BITS, slot, self.mask), entries.chains
-        for what, of in zip(("tag", "value"), chains.members(self.slot, slots), strict=True):
-            same = t.eq(BITS, of(slot), getattr(chain, what)(slot))
-            yield f"each {what} is as it should be", t.implies(t.land(exists, chain.used(slot)), same)
-        used = t.iff(t.ne(BITS, chains.members(self.slot, slots)[0](slot), 0), chain.used(slot))
-        yield "slots are used as they should be", t.implies(exists, used)
-        keys = t.eq(entries.key_bits, self.key_in(records.read(index)), entries.key_at(index))
-        yield "each key is as it should be", t.implies(entries.used(index), keys)
-        for claims in (
-            chain.sizes(self.capacity), entries.of_slot(slot), entries.of_index(index), chain.of_position(at),
-            chain.of_chain(slot, between),
-        ):  # fmt: skip
-            yield from claims
+    def changed(self, path):
+        """The slot that has changed, or else one that is not used."""
+        slots = path.memory.arrays[self.keys[0]]
+        return slots.writes[-1] if slots.writes else self.entries.chains.unused
 
-    def known_of_any(self):
-        """The invariant where it is asked about afterwards."""
-        slot, between, index, at = ANYWHERE
-        chain = self.entries.chains
-        yield from self.entries.of_slot(slot)
-        yield from self.entries.of_index(index)
-        yield from chain.of_position(at)
-        yield from chain.of_chain(slot, between)
+    def kept(self, path, entries):
+        """What holds of the entries in memory afterwards: the invariant, at any slots, index and position."""
+        yield from chains.kept(entries, self.changed(path))
+        yield from entries.of_index(ANY_INDEX)
 
-    def state(self, path):
+    def given_to_keep(self, path, later, key):
+        """What is known anyway where that is asked."""
+        entries = self.entries
+        yield from chains.given_to_keep(entries, later, self.changed(path), key)
+        yield from entries.of_index(ANY_INDEX)
+        for at in (entries.key_at(ANY_INDEX), later.key_at(ANY_INDEX)):
+            yield from entries.same_key(at, key)
+
+    def state(self, path, key):
         return FlowTable(None, Keyed(self, path.memory.arrays[self.keys[1]]))

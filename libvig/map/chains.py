@@ -6,7 +6,7 @@ row is there for the proof only (ghost state).
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pytest_vigor import term as t
@@ -60,6 +60,23 @@ class Chains:
     def unused(self) -> Value:
         """A slot that is not used."""
         return self.order(self.many)
+
+    def with_one_more(self, slot: Value) -> "Chains":
+        """The slots when one more is used: in the row it changes places with the first that was not."""
+        one, other = self.many, self.position(slot)
+
+        def swapped(at: Value) -> Value:
+            return t.ite(BITS, _eq(at, one), other, t.ite(BITS, _eq(at, other), one, at))
+
+        return replace(
+            self, many=t.add(BITS, self.many, 1), order=lambda at: self.order(swapped(at)),
+            position=lambda slot: swapped(self.position(slot)),
+        )  # fmt: skip
+
+    def same(self, one: Value, other: Value) -> Claims:
+        """That equal slots are one: so it is of all functions, but solvers find it only bit by bit."""
+        for what, of in (("tag", self.tag), ("value", self.value), ("position", self.position)):
+            yield f"a slot has one {what}", t.implies(_eq(one, other), _eq(of(one), of(other)))
 
     # ---- the invariant
 
@@ -139,6 +156,35 @@ class Entries(Protocol):
         """That equal keys are one."""
 
 
+ANY_SLOT, BETWEEN, ANY_POSITION = (t.var(f"any {what}", BITS) for what in ("slot", "slot between", "position"))
+
+
+def kept(entries: Entries, changed: Value) -> Claims:
+    """The invariant, at any slots and position, when a slot may have changed."""
+    yield from entries.of_slot(ANY_SLOT)
+    yield from entries.chains.of_position(ANY_POSITION)
+    for here in (_eq(ANY_SLOT, changed), t.ne(BITS, ANY_SLOT, changed)):
+        for name, holds in entries.chains.of_chain(ANY_SLOT, BETWEEN):
+            yield name, t.implies(here, holds)
+
+
+def given_to_keep(entries: Entries, later: Entries, changed: Value, key: Value) -> Claims:
+    """What was known where that is asked, when a slot has changed and a key was put; of the entries later on, only what
+    is so of all functions."""
+    chains, keys = entries.chains, (entries.key(ANY_SLOT), later.key(ANY_SLOT))
+    yield from entries.same_key(*keys)
+    yield from entries.same_key(keys[1], key)
+    for slot in (ANY_SLOT, BETWEEN, changed):
+        yield from entries.of_slot(slot)
+    for at in (ANY_POSITION, chains.many, chains.position(changed)):
+        yield from chains.of_position(at)
+    yield from chains.of_chain(ANY_SLOT, BETWEEN)
+    for slot in (ANY_SLOT, BETWEEN):
+        yield from chains.same(slot, changed)
+        yield from entries.same_slot(slot, changed)
+    yield from entries.same_key(entries.key(ANY_SLOT), key)
+
+
 class Search:
     """What holds of the search for a key, ``slot`` being where it is."""
 
@@ -186,6 +232,60 @@ class Search:
     def left(self, slot: Value) -> Value:
         """How far it can still go."""
         return t.sub(BITS, self._steps(self.chains.unused), self._steps(slot))
+
+    def _steps(self, slot: Value) -> Value:
+        return self.chains.steps(self.tag, slot)
+
+
+class Room:
+    """What holds of the search for an unused slot for a tag. ``between`` is any slot. A compiler may have the loop
+    begin where the slot is known to be ``used``, and the next one is looked at."""
+
+    def __init__(self, chains: Chains, tag: Value, between: Value, used: bool) -> None:
+        self.chains, self.tag, self.between, self.used = chains, tag, between, used
+
+    @property
+    def first(self) -> Value:
+        """Where it begins."""
+        return self.chains.home(self.tag)
+
+    def given(self, slot: Value) -> Claims:
+        """What is known anyway of a slot."""
+        for each in (slot, self.between):
+            yield from self.chains.of_slot(each)
+        yield from self.chains.same(slot, self.between)
+
+    def holds(self, slot: Value) -> Claims:
+        """What holds while it goes on."""
+        yield "it is at a slot", self.chains.exists(slot)
+        yield "it is not past an unused slot", t.ule(BITS, self._steps(slot), self._steps(self.chains.unused))
+        yield from self._passed(slot)
+        if self.used:
+            yield "the slot is used", self.chains.used(slot)
+
+    def round(self, slot: Value, following: Value) -> Claims:
+        """Why that is so of the following slot."""
+        yield "the unused slot is not here", t.ne(BITS, slot, self.chains.unused)
+        done = self._steps(slot)
+        for other in (self.between, self.chains.unused):
+            same = t.land(self.chains.exists(other), _eq(done, self._steps(other)))
+            yield "no two slots are as far", t.implies(same, _eq(slot, other))
+        yield "one further", t.lor(_eq(done, self.chains.mask), _eq(self._steps(following), t.add(BITS, done, 1)))
+
+    def ends(self, slot: Value) -> Claims:
+        """What holds where it ends."""
+        if self.used:
+            following = t.band(BITS, t.add(BITS, slot, 1), self.chains.mask)
+            yield from self.round(slot, following)
+            yield from self._passed(following)
+
+    def left(self, slot: Value) -> Value:
+        """How far it can still go."""
+        return t.sub(BITS, self._steps(self.chains.unused), self._steps(slot))
+
+    def _passed(self, slot: Value) -> Claims:
+        before = t.land(self.chains.exists(self.between), _lt(self._steps(self.between), self._steps(slot)))
+        yield "the slots before are used", t.implies(before, self.chains.used(self.between))
 
     def _steps(self, slot: Value) -> Value:
         return self.chains.steps(self.tag, slot)

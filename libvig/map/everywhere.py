@@ -4,7 +4,7 @@ Which slot a key is in, if it is in any, is a function of the key (ghost state):
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_vigor import term as t
 from pytest_vigor.ghost.map import Map
@@ -80,7 +80,8 @@ class Unbounded:
         self.facts, self.key_bytes, self.struct, self.slot = facts, key_bytes, structs["map"], structs["probe_slot"]
         self.capacity, self.mask, self.size = (t.var(name, BITS) for name in ("capacity", "mask", "size"))
         self.slots = Array.unknown("slots", self.slot.size_bytes, members_bytes(self.slot))
-        self.keys = Array.unknown("keys", chains.stride_bytes(key_bytes))
+        stride = chains.stride_bytes(key_bytes)
+        self.keys = Array.unknown("keys", stride, (key_bytes, *([stride - key_bytes] if stride > key_bytes else [])))
         self.entries = Entries(
             chains.unknown("map", self.mask, self.size, *chains.members(self.slot, self.slots)),
             self._keys_in(self.keys), lambda key: t.app("slot of key", BITS, (8 * key_bytes, key)), 8 * key_bytes,
@@ -107,6 +108,7 @@ class Unbounded:
         }  # fmt: skip
         for offset, size_bytes, name in fields_of(self.struct):
             region.cells |= {offset + k: (values[name], size_bytes, k) for k in range(size_bytes)}
+        self.size_at = region.base + self.struct.field("size").offset
         self.places = [path.memory.key_of(each.base) for each in regions]
         path.memory.arrays = {**path.memory.arrays, **dict(zip(self.places, (self.slots, self.keys), strict=True))}
         for _, holds in self.given():
@@ -120,9 +122,39 @@ class Unbounded:
         yield from slots.of_position(self.size)
         yield from slots.of_slot(slots.unused)
 
+    def changing(self, place):
+        """What of a map in memory changes, besides slots and keys."""
+        return (place.unknown("size"),)
+
+    # ---- what becomes of it
+
     def is_untouched(self, path):
         """Whether nothing was written to slots and keys."""
         return [path.memory.arrays[key] for key in self.places] == [self.slots, self.keys]
 
-    def state(self, path):
-        return Map(None, Items(self.facts, self.capacity, self.entries))
+    def entries_in(self, path, key):
+        """The entries that are in memory, when a key may have been put."""
+        if self.is_untouched(path):
+            return self.entries
+        slots, keys = (path.memory.arrays[each] for each in self.places)
+        at, old = slots.writes[-1], self.entries
+        tag, value = chains.members(self.slot, slots)
+        chain = old.chains if path.possible(old.chains.used(at)) else old.chains.with_one_more(at)
+        return replace(
+            old, chains=replace(chain, tag=tag, value=value), key=self._keys_in(keys),
+            slot_of=lambda other: t.ite(BITS, t.eq(old.key_bits, other, key), at, old.slot_of(other)),
+        )  # fmt: skip
+
+    def kept(self, path, entries):
+        """What holds of the entries in memory afterwards: the invariant, at any slots and position."""
+        size = path.memory.load(self.size_at, BITS // 8, 0)
+        yield "the size is the number of used slots", t.eq(BITS, size, entries.chains.many)
+        yield from entries.chains.sizes(self.capacity)
+        yield from chains.kept(entries, path.memory.arrays[self.places[0]].writes[-1])
+
+    def given_to_keep(self, path, later, key):
+        """What is known anyway where that is asked."""
+        yield from chains.given_to_keep(self.entries, later, path.memory.arrays[self.places[0]].writes[-1], key)
+
+    def state(self, path, key):
+        return Map(None, Items(self.facts, self.capacity, self.entries_in(path, key)))

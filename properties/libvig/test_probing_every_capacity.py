@@ -3,7 +3,7 @@
 import pytest
 
 KEY_BYTES = (1, 2, 4, 6, 8, 13, 16, 20)
-SOME_KEY_BYTES = (4, 6, 13, 20)  # where it takes longer
+SOME_KEY_BYTES = (4, 6, 8, 13)  # where it takes longer
 
 
 def _prove(library, shown, function, sizes):
@@ -21,6 +21,6 @@ def test_function_that_reads_does_what_its_contract_says(library, shown, functio
     _prove(library, shown, function, KEY_BYTES)
 
 
-@pytest.mark.parametrize("function", ["flow_table_find_and_refresh", "flow_table_refresh"])
-def test_function_that_changes_ages_does_what_its_contract_says(library, shown, function):
+@pytest.mark.parametrize("function", ["map_put", "flow_table_find_and_refresh", "flow_table_refresh"])
+def test_function_that_changes_entries_does_what_its_contract_says(library, shown, function):
     _prove(library, shown, function, SOME_KEY_BYTES)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from pytest_vigor import term as t
 from pytest_vigor.explore.order import reverse_postorder, successors
@@ -25,6 +26,7 @@ PLAIN_ROUNDS_MAX = 64  #: of loops in which there is one way to go
 
 Variables = Mapping[str, Value]
 Claims = Iterable[tuple[str, Bool]]
+Ways = tuple[list[CallPath], list[CallPath]]  #: the paths on which a function returns, and those that come to a loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,10 @@ def _reached(following: dict[int, list[int]], start: int) -> set[int]:
 
 
 class Cycles:
-    """The paths through a function. ``cycles`` are what is said of its loops, in the order in which they are met."""
+    """The paths through a function. ``cycles`` are what is said of its loops, in the order in which they are met, each
+    in several ways: the first that holds when the loop begins is the one. Compilers turn loops round."""
 
-    def __init__(self, library: Library, function: str, cycles: Sequence[Cycle], told: Telling) -> None:
+    def __init__(self, library: Library, function: str, cycles: Sequence[Sequence[Cycle]], told: Telling) -> None:
         self.library, self.machine, self.function = library, library.machine, function
         self.cycles, self.told = cycles, told
         self.heads = heads_of(library, function)
@@ -84,8 +87,9 @@ class Cycles:
         pending = [(each, 0, 0) for each in arrived]
         while pending:
             at, met, rounds = pending.pop()
-            for _, known in self.cycles[met].given(self.cycles[met].variables) if met < len(self.cycles) else ():
-                at.hold(known)
+            for cycle in self.cycles[met] if met < len(self.cycles) else ():
+                for _, known in cycle.given(cycle.variables):
+                    at.hold(known)
             returned, again = self._until(at.fork(), at.head)
             if len(returned) + len(again) == 1:
                 if rounds == PLAIN_ROUNDS_MAX:
@@ -95,19 +99,42 @@ class Cycles:
                 continue
             if met == len(self.cycles):
                 raise NotShown(Unsettled(f"{self.function} has another loop"))
-            returned, left = self._any_round(at, [each for each in again if each.head == at.head], self.cycles[met])
+            cycle = self._that_begins(at, self.cycles[met])
+            returned, left = self._any_rounds(at, [each for each in again if each.head == at.head], cycle)
             yield from returned
             pending += [(each, met + 1, 0) for each in left]
 
-    def _until(self, path: CallPath, address: int) -> tuple[list[CallPath], list[CallPath]]:
+    def _until(self, path: CallPath, address: int) -> Ways:
+        self.machine.search.broken.clear()
         found = self.machine.until(path, address, *self.heads)
         unbroken(self.library, self.told)
         return found
 
-    def _any_round(self, first: CallPath, again: list[CallPath], cycle: Cycle) -> tuple[list[CallPath], list[CallPath]]:
+    def _that_begins(self, first: CallPath, cycles: Sequence[Cycle]) -> Cycle:
+        failed: NotShown | None = None
+        for cycle in cycles:
+            try:
+                self._holding(first.fork(), cycle.holds(cycle.variables))
+                return cycle
+            except NotShown as found:
+                failed = failed or found
+        assert failed is not None
+        raise failed
+
+    def _any_rounds(self, first: CallPath, again: list[CallPath], cycle: Cycle) -> Ways:
+        """Where a loop leads, whichever registers are its variables: more may be equal to one of them at first."""
+        failed: NotShown | None = None
+        for names in _readings(first, again, cycle):
+            try:
+                return self._any_round(first, again, cycle, names)
+            except NotShown as found:
+                failed = failed or found
+        if failed is None:
+            raise NotShown(Unsettled(f"not in a register: {', '.join(cycle.variables)}"))
+        raise failed
+
+    def _any_round(self, first: CallPath, again: list[CallPath], cycle: Cycle, names: Mapping[int, str]) -> Ways:
         """Where a loop leads from any state that its invariant allows: out of the function, or to another loop."""
-        names = {slot: _variable(first.registers.slots[slot], cycle) for slot in _changed(first, again)}
-        self._holding(first, cycle.holds(cycle.variables))
         variables = {name: t.var(f"{name} in a loop at {first.head:#x}", VARIABLE_BITS) for name in cycle.variables}
         general = self._general(first, again, names, variables)
         for _, claim in (*cycle.given(variables), *cycle.holds(variables)):
@@ -169,8 +196,6 @@ class Cycles:
             expected = t.zext(found[names[slot]], VARIABLE_BITS, 64) if names.get(slot) else old
             if names.get(slot) != "" and new is not expected and new != expected:
                 yield f"register {slot} is as it should be", t.eq(_bits(slot), new, expected)
-        if found.keys() != variables.keys():
-            raise NotShown(Unsettled(f"not in a register: {', '.join(variables.keys() - found.keys())}"))
         yield from cycle.round(variables, found)
         yield from cycle.holds(found)
         yield "there is less to go", t.ult(VARIABLE_BITS, cycle.left(found), cycle.left(variables))
@@ -180,17 +205,33 @@ class Cycles:
 
 
 def in_turn(library: Library, path: CallPath, claims: Claims, told: Telling) -> None:
-    """Raises NotShown unless all claims hold on a path, each where those before it do; then they are known there."""
+    """Raises NotShown unless all claims hold on a path, each where those before it do. They are known there then."""
     for name, claim in claims:
         wrong = t.lnot(claim)
         if wrong is not False and not isinstance(library.machine.search.ask_afresh(path, wrong), Unsat):
             holding(library, path, [], [(name, claim)], told)
+        if claim is False:
+            return  # there is no such path
         path.hold(claim)
 
 
-def _variable(value: Value, cycle: Cycle) -> str:
-    """The variable that a register is when a loop begins; empty if it is none."""
-    return next((name for name, at in cycle.variables.items() if value is t.zext(at, VARIABLE_BITS, 64)), "")
+def _readings(first: CallPath, again: list[CallPath], cycle: Cycle) -> Iterator[dict[int, str]]:
+    """The variable that each register that a round changes may be, empty if it is none. Registers that are one go on
+    to be equal."""
+    changed = _changed(first, again)
+    groups: list[list[tuple[str, set[int]]]] = []
+    for name, begins in cycle.variables.items():
+        equal: dict[tuple[Value, ...], set[int]] = {}
+        for slot in changed:
+            if first.registers.slots[slot] is t.zext(begins, VARIABLE_BITS, 64):
+                equal.setdefault(tuple(each.registers.slots[slot] for each in again), set()).add(slot)
+        groups.append([(name, slots) for slots in equal.values()])
+    for chosen in product(*groups):
+        names = dict.fromkeys(changed, "")
+        for name, slots in chosen:
+            names |= dict.fromkeys(slots, name)
+        if len({*names.values()} - {""}) == len(chosen):
+            yield names
 
 
 def _changed(first: CallPath, again: list[CallPath]) -> list[int]:

@@ -31,6 +31,7 @@ MALLOC_ALIGNMENT = 16  #: bytes; new memory is aligned for any type (C11 section
 ALIGNMENTS = range(0, 64, MALLOC_ALIGNMENT)  #: where in a cache line new memory can begin
 FEW_RESOURCES = 200_000  #: before a question is asked case by case
 BRIEF_RESOURCES = 2_000_000  #: for each of several more attempts, where one got lost
+AFRESH_RESOURCES = 10_000_000  #: to who has seen nothing before
 ARGUMENT = "argument "  #: how the names of symbols begin that are passed to a function
 MODELS_KEPT = 4  #: on a path, to know without asking that something is possible
 SEES_THROUGH = frozenset({"add", "zext", "sext", "shl", "concat", "ite", "band", "bor", "bxor"})
@@ -130,7 +131,7 @@ class SplitMemory(Memory):
 
     def load(self, address: Value, size_bytes: int, where: int, guard: Bool = True) -> Value:
         address = self.settled(address)
-        key = self._array(address, size_bytes)
+        key = self.array_at(address, size_bytes)
         if key is None:
             return super().load(address, size_bytes, where, guard)
         index, skipped = self._element(key, address, size_bytes, where, False, guard)
@@ -139,7 +140,7 @@ class SplitMemory(Memory):
 
     def store(self, address: Value, size_bytes: int, value: Value, where: int, guard: Bool = True) -> None:
         address = self.settled(address)
-        key = self._array(address, size_bytes)
+        key = self.array_at(address, size_bytes)
         if key is None:
             super().store(address, size_bytes, value, where, guard)
             return
@@ -157,6 +158,16 @@ class SplitMemory(Memory):
         parts += [(bits, kept), *([(low, t.extract(old, width, low - 1, 0))] if low else [])]
         self.arrays = {**self.arrays, key: array.written(index, t.concat(parts))}
 
+    def load_bytes(self, address: Value, size_bytes: int, where: int) -> Value:
+        """What any number of bytes holds."""
+        parts: list[tuple[int, Value]] = []
+        at = 0
+        while at < size_bytes:
+            count = next(each for each in (8, 4, 2, 1) if at + each <= size_bytes)
+            parts.append((8 * count, self.load(t.add(64, address, at), count, where)))
+            at += count
+        return t.concat(parts[::-1])
+
     def element(self, key: int, index: Value) -> Value:
         """The element of an array, of which from here on holds what is known."""
         return self._known(key, index, self.arrays[key].read(index))
@@ -168,7 +179,7 @@ class SplitMemory(Memory):
                 self.asker.hold(condition)
         return found
 
-    def _array(self, address: Value, size_bytes: int) -> int | None:
+    def array_at(self, address: Value, size_bytes: int) -> int | None:
         """The key of the array that an address is in. What comes before one in its region is not indexed."""
         if not self.arrays:
             return None
@@ -319,7 +330,7 @@ class CallSearch(Search):
 
     def ask_afresh(self, path: CallPath, condition: Bool) -> Answer:
         """Whether a condition can hold on a path, to who has seen nothing before."""
-        return Solver(self.cuts.anew(), exact=False).afresh([*path.conditions(), condition])
+        return Solver(self.cuts.anew(), AFRESH_RESOURCES, exact=False).afresh([*path.conditions(), condition])
 
     def ask_at_once(self, path: CallPath, condition: Bool) -> Answer:
         """Whether a condition can hold on a path, to who looks at everything at once."""
@@ -518,9 +529,14 @@ def _by_libc(path: CallPath, name: str) -> list[CallPath]:
                     out.append(fork)
         return out
     to, source, size = (path.registers.read(register) for register in ("rdi", "rsi", "rdx"))
-    if name == "memcpy" and isinstance(to, int) and isinstance(source, int) and isinstance(size, int):
-        path.oblige(abs(to - source) >= size, "memory", path.where, "what memcpy reads and writes does not overlap")
-    result = LIBC[name](path)
+    if name == "memcpy" and isinstance(size, int):
+        apart = t.lor(*(t.ule(64, t.add(64, one, size), other) for one, other in ((to, source), (source, to))))
+        path.oblige(apart, "memory", path.where, "what memcpy reads and writes does not overlap")
+    if name == "memcpy" and isinstance(size, int) and path.memory.array_at(to, size) is not None:
+        path.memory.store(to, size, path.memory.load_bytes(source, size, path.where), path.where)
+        result = to
+    else:
+        result = LIBC[name](path)
     path.registers.clobber(CALLER_SAVED, f"after {name} at {path.where:#x}")
     path.registers.write("rax", result)
     return [path]

@@ -21,6 +21,8 @@ PROBE, MAP, TABLE = "map/probe.h", "map/map.c", "flow_table/flow_table.c"
 AGES = "index_pool/ages.h"
 FIND = "uint32_t tag)\n{\n    uint32_t slot = tag & probe->mask;\n    for (;;) {"
 LINKED = "ages_link(ages, index, ages_used_end(ages));\n    }"
+ROOM = "    uint32_t slot = tag & probe->mask;\n    while (probe_slot(probe, slot)->tag != PROBE_TAG_UNUSED) {"
+PUT_KEY = "memcpy(probe_key(&map->probe, PROBE_KEYS_BY_SLOT, slot), key"
 GOES_ON = "            return PROBE_NO_SLOT;\n        }\n        slot = (slot + 1) & probe->mask;"
 EQUAL = "found == tag && probe_keys_equal(key, probe_key(probe, where, slot), probe->key_bytes)"
 READS = "*out_value = probe_slot(&map->probe, slot)->value;\n    return true;\n}\n\nbool map_put"
@@ -47,11 +49,20 @@ REFUTED = [
     (TABLE, "    *out_age = ages_node(&table->ages, index)->age;\n", "    *out_age = 0;\n", "flow_table_entry"),
     (TABLE, "index * table->probe.key_stride", "(index + 1) * table->probe.key_stride", "flow_table_key_at"),
     (TABLE, "return table->ages.capacity;", "return table->ages.capacity + 1;", "flow_table_capacity"),
+    (MAP, "        map->size++;\n", "", "map_put"),
+    (MAP, "if (map->size == map->capacity) {", "if (map->size + 1 >= map->capacity) {", "map_put"),
+    (MAP, "    probe_slot(&map->probe, slot)->value = value;\n", "", "map_put"),
+    (MAP, PUT_KEY, PUT_KEY.replace("slot), key", "slot), &value"), "map_put"),
     (MAP, ABSENT, f"        *out_value = 0;\n{ABSENT}", "map_get"),
 ]  # fmt: skip
 # What the proof does not say is whether these are wrong: a loop may go round otherwise, and of a row of which something
 # does not hold something may not be known.
 NOT_ACCEPTED = [
+    (PROBE, ROOM, ROOM.replace("tag & probe->mask", "(tag + 1) & probe->mask"), "map_put"),
+    (MAP, "if (map->size == map->capacity) {", "if (map->size > map->capacity) {", "map_put"),
+    (MAP, "        probe_slot(&map->probe, slot)->tag = tag;\n", "", "map_put"),
+    (MAP, "        slot = probe_free_slot(&map->probe, tag);\n", "        slot = tag & map->probe.mask;\n", "map_put"),
+    (PROBE, ROOM, ROOM.replace("tag != PROBE_TAG_UNUSED", "tag == tag"), "map_put"),
     (AGES, LINKED, "}", "flow_table_refresh"),
     (AGES, LINKED, "}", "flow_table_find_and_refresh"),
     (PROBE, GOES_ON, GOES_ON.replace("slot + 1", "slot + 2"), "map_get"),
