@@ -16,7 +16,7 @@ from pytest_vigor.term import Bool, Value
 
 BITS = 32
 LINE_BYTES = 64
-MASK_MAX = (1 << 31) - 1
+CAPACITY_MAX, MASK_MAX = 1 << 30, (1 << 31) - 1
 
 Function = Callable[[Value], Value]
 Claims = Iterator[tuple[str, Bool]]
@@ -85,7 +85,7 @@ class Chains:
         slots = t.add(BITS, self.mask, 1)
         yield "the slots are a power of two", _eq(t.band(BITS, self.mask, slots), 0)
         yield "there are not too many slots", t.ule(BITS, self.mask, MASK_MAX)
-        yield "there is a capacity", _lt(0, capacity)
+        yield "there is a capacity", t.land(_lt(0, capacity), t.ule(BITS, capacity, CAPACITY_MAX))
         yield "half of the slots are not used", t.ule(BITS, capacity, t.lshr(BITS, slots, 1))
         yield "no more are used than there is room for", t.ule(BITS, self.many, capacity)
 
