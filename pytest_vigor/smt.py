@@ -443,9 +443,14 @@ class Solver:
                 return Sat(z3.ModelRef(c.Z3_solver_get_model(ctx, solver.solver), solver.ctx), translator)
         return Unsure(str(c.Z3_solver_get_reason_unknown(ctx, solver.solver)))
 
-    def _afresh(self, conditions: tuple[Bool, ...], resources: int) -> Answer:
+    def afresh(self, conditions: Sequence[Bool]) -> Answer:
+        """Satisfiability of the stack together with ``conditions``, to who has seen nothing before: where unknown
+        functions of each other's values matter, that may be easy."""
+        return self._afresh(tuple(conditions), self.resources, self.translator)
+
+    def _afresh(self, conditions: tuple[Bool, ...], resources: int, translator: Translator | None = None) -> Answer:
         """The answer of a solver that has seen nothing before, and so may look at everything at once."""
-        translator = Translator(abstract=self.translator.abstract)
+        translator = translator or Translator(abstract=self.translator.abstract)
         ctx = translator.context
         steps = ("simplify", "propagate-values", "ackermannize_bv", "simplify", "smt")
         solver = z3.Then(*(z3.Tactic(step, ctx) for step in steps), ctx=ctx).solver()

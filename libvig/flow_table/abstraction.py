@@ -69,3 +69,6 @@ def state(heap, table, parameters, facts):
     ages_of = ages.ages_of(heap, table["ages"])
     entries = [Entry(used, key, age) for (used, age), key in zip(ages_of, _keys(heap, table), strict=True)]
     return FlowTable(None, ListedFlows(facts, "table", 8 * parameters["key_bytes"], entries))
+
+
+Unbounded = beside(__file__, "everywhere.py").Unbounded

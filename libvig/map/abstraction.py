@@ -50,3 +50,6 @@ def state(heap, map, parameters, facts):
     ]
     key_bits = 8 * parameters["key_bytes"]
     return Map(None, ListedItems(facts, "map", key_bits, map["capacity"], map["size"], entries))
+
+
+Unbounded = beside(__file__, "everywhere.py").Unbounded

@@ -23,18 +23,24 @@ Elements = Callable[[Value], Value]  #: an index to the element there
 class Array:
     """Elements of ``size_bytes`` bytes; ``read`` tells each. They begin ``begin_bytes`` into their region. Of those
     that are structs, ``members_bytes`` are the sizes of the members, which may be written one by one. ``known`` is what
-    holds of all that some value is made of; it is assumed of whatever is read."""
+    holds of all that some value is made of; it is assumed of whatever is read. ``writes`` are the indices at which
+    something was written, the last one last."""
 
     size_bytes: int
     read: Elements
     begin_bytes: int = 0
     members_bytes: tuple[int, ...] = ()
     known: Callable[[Value], Iterable[Bool]] = lambda value: ()
+    writes: tuple[Value, ...] = ()
 
     @classmethod
-    def unknown(cls, name: str, size_bytes: int) -> Array:
+    def unknown(cls, name: str, size_bytes: int, members_bytes: tuple[int, ...] = ()) -> Array:
         """An array of which nothing is known."""
-        return cls(size_bytes, lambda index: t.app(name, 8 * size_bytes, (INDEX_BITS, index)))
+
+        def read(index: Value) -> Value:
+            return t.app(name, 8 * size_bytes, (INDEX_BITS, index))
+
+        return cls(size_bytes, read, members_bytes=members_bytes)
 
     def written(self, index: Value, value: Value) -> Array:
         """The array with one element changed."""
@@ -48,7 +54,7 @@ class Array:
                 low += 8 * size_bytes
             return t.concat(parts[::-1])
 
-        return replace(self, read=read)
+        return replace(self, read=read, writes=(*self.writes, index))
 
     def is_of_members(self, skipped: int, size_bytes: int) -> bool:
         """Whether some bytes of an element, after some skipped ones, are whole members of it."""

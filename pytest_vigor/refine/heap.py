@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,3 +78,12 @@ def select(width: int, index: Value, values: list[Value]) -> Value:
     for place in reversed(range(len(values) - 1)):
         out = t.ite(width, t.eq(32, index, place), values[place], out)
     return out
+
+
+def fields_of(struct: Struct, begin: int = 0) -> Iterator[tuple[int, int, str]]:
+    """Where a struct has its members, how many bytes each has, and its name; also those of structs in it."""
+    for field in struct.fields:
+        if isinstance(field.type, Struct):
+            yield from fields_of(field.type, begin + field.offset)
+        else:
+            yield begin + field.offset, field.type.size_bytes, field.name

@@ -32,6 +32,7 @@ MALLOC_ALIGNMENT = 16  #: bytes; new memory is aligned for any type (C11 section
 ALIGNMENTS = range(0, 64, MALLOC_ALIGNMENT)  #: where in a cache line new memory can begin
 FEW_RESOURCES = 200_000  #: before a question is asked case by case
 BRIEF_RESOURCES = 2_000_000  #: for each of several more attempts, where one got lost
+AFRESH_RESOURCES = 10_000_000  #: to who has seen nothing before
 ARGUMENT = "argument "  #: how the names of symbols begin that are passed to a function
 MODELS_KEPT = 4  #: on a path, to know without asking that something is possible
 SEES_THROUGH = frozenset({"add", "zext", "sext", "shl", "concat", "ite", "band", "bor", "bxor"})
@@ -65,6 +66,12 @@ class Cuts(Translator):
     def __init__(self) -> None:
         super().__init__(abstract=True)
         self.cuts: dict[int, tuple[str, Term]] = {}
+
+    def anew(self) -> Cuts:
+        """Another one to which the same terms are unknown functions."""
+        other = Cuts()
+        other.cuts = dict(self.cuts)
+        return other
 
     def _translate(self, term: Term) -> Any:
         found = self.cuts.get(term.uid)
@@ -125,16 +132,16 @@ class SplitMemory(Memory):
 
     def load(self, address: Value, size_bytes: int, where: int, guard: Bool = True) -> Value:
         address = self.settled(address)
-        key = self._array(address, size_bytes)
+        key = self.array_at(address, size_bytes)
         if key is None:
             return super().load(address, size_bytes, where, guard)
         index, skipped = self._element(key, address, size_bytes, where, False, guard)
-        element = self.element(key, index)
-        return t.extract(element, 8 * self.arrays[key].size_bytes, 8 * (skipped + size_bytes) - 1, 8 * skipped)
+        array, low, behind = self.arrays[key], 8 * skipped, 8 * (skipped + size_bytes)
+        return self._known(key, index, t.extract(array.read(index), 8 * array.size_bytes, behind - 1, low))
 
     def store(self, address: Value, size_bytes: int, value: Value, where: int, guard: Bool = True) -> None:
         address = self.settled(address)
-        key = self._array(address, size_bytes)
+        key = self.array_at(address, size_bytes)
         if key is None:
             super().store(address, size_bytes, value, where, guard)
             return
@@ -152,15 +159,28 @@ class SplitMemory(Memory):
         parts += [(bits, kept), *([(low, t.extract(old, width, low - 1, 0))] if low else [])]
         self.arrays = {**self.arrays, key: array.written(index, t.concat(parts))}
 
+    def load_bytes(self, address: Value, size_bytes: int, where: int) -> Value:
+        """What any number of bytes holds."""
+        parts: list[tuple[int, Value]] = []
+        at = 0
+        while at < size_bytes:
+            count = next(each for each in (8, 4, 2, 1) if at + each <= size_bytes)
+            parts.append((8 * count, self.load(t.add(64, address, at), count, where)))
+            at += count
+        return t.concat(parts[::-1])
+
     def element(self, key: int, index: Value) -> Value:
         """The element of an array, of which from here on holds what is known."""
-        element = self.arrays[key].read(index)
-        for value in (index, element):
+        return self._known(key, index, self.arrays[key].read(index))
+
+    def _known(self, key: int, index: Value, found: Value) -> Value:
+        """What was read of an element, of which from here on holds what is known."""
+        for value in (index, found):
             for condition in self.arrays[key].known(value):
                 self.asker.hold(condition)
-        return element
+        return found
 
-    def _array(self, address: Value, size_bytes: int) -> int | None:
+    def array_at(self, address: Value, size_bytes: int) -> int | None:
         """The key of the array that an address is in. What comes before one in its region is not indexed."""
         if not self.arrays:
             return None
@@ -286,6 +306,7 @@ class CallSearch(Search):
         self.solver = Solver(self.cuts, exact=False, statistics=Statistics(work=work))
         self.broken: list[Broken] = []
         self.heads: Collection[int] = ()  #: where loops begin that paths are followed up to
+        self.hasty = False  #: whether what is not easily seen to be impossible is as good as possible
         self.arrived: list[CallPath] = []  #: those that got there
 
     def ask(self, path: CallPath, *conditions: Bool) -> Answer:
@@ -301,6 +322,9 @@ class CallSearch(Search):
 
     def ask_easily(self, path: CallPath, condition: Bool) -> Answer:
         """Whether a condition can hold on a path, where that is easy."""
+        for model in path.models:
+            if model.seen(condition) is True:
+                return model
         self._sync(path)
         self.solver.limit(FEW_RESOURCES)
         return self.solver.check(condition)
@@ -308,6 +332,10 @@ class CallSearch(Search):
     def ask_at_once(self, path: CallPath, *conditions: Bool, resources: int = DEFAULT_RESOURCES) -> Answer:
         """Whether conditions can hold on a path, to who looks at everything at once."""
         return at_once([*self.facts.known, *path.conditions(), *conditions], resources)
+
+    def ask_afresh(self, path: CallPath, condition: Bool) -> Answer:
+        """Whether a condition can hold on a path, to who has seen nothing before."""
+        return Solver(self.cuts.anew(), AFRESH_RESOURCES, exact=False).afresh([*path.conditions(), condition])
 
     def _by_cases(self, path: CallPath, conditions: list[Bool]) -> Answer:
         """What the solver says; where that takes long, what it says of each case of an alternative among the
@@ -343,7 +371,8 @@ class CallSearch(Search):
         if False in decided:
             return False
         asked = [each for each, known in zip(conditions, decided, strict=True) if known is None]
-        return not isinstance(self.ask(path, *asked), Unsat)
+        answer = self.ask_easily(path, t.land(*asked)) if self.hasty else self.ask(path, *asked)
+        return not isinstance(answer, Unsat)
 
     def join(self, a: PathState, b: PathState) -> PathState | None:
         if (
@@ -360,8 +389,8 @@ class CallSearch(Search):
         assert isinstance(path, CallPath)
         if block.address in self.heads and cursor is None:
             if not path.is_past_head:
+                path.head = block.address
                 self.arrived.append(path.fork())
-                self.arrived[-1].head = block.address
                 raise Failed
             path.is_past_head = False
         before = path.fork()
@@ -508,9 +537,14 @@ def _by_libc(path: CallPath, name: str) -> list[CallPath]:
                     out.append(fork)
         return out
     to, source, size = (path.registers.read(register) for register in ("rdi", "rsi", "rdx"))
-    if name == "memcpy" and isinstance(to, int) and isinstance(source, int) and isinstance(size, int):
-        path.oblige(abs(to - source) >= size, "memory", path.where, "what memcpy reads and writes does not overlap")
-    result = LIBC[name](path)
+    if name == "memcpy" and isinstance(size, int):
+        apart = t.lor(*(t.ule(64, t.add(64, one, size), other) for one, other in ((to, source), (source, to))))
+        path.oblige(apart, "memory", path.where, "what memcpy reads and writes does not overlap")
+    if name == "memcpy" and isinstance(size, int) and path.memory.array_at(to, size) is not None:
+        path.memory.store(to, size, path.memory.load_bytes(source, size, path.where), path.where)
+        result = to
+    else:
+        result = LIBC[name](path)
     path.registers.clobber(CALLER_SAVED, f"after {name} at {path.where:#x}")
     path.registers.write("rax", result)
     return [path]

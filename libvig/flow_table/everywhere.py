@@ -1,0 +1,266 @@
+"""What the memory of a flow table means at any capacity: slots and records are arrays, each as long as one likes.
+
+The ages of its indices are those of an index pool (../index_pool/rings.py), its slots those of a map
+(../map/chains.py). Which slot leads to an index, and which index a key has, are functions (ghost state): so no index
+has two slots, and no key two indices.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from pytest_vigor import term as t
+from pytest_vigor.ghost.flow_table import FlowTable
+from pytest_vigor.refine.abstraction import beside
+from pytest_vigor.refine.array import Array, member, members_bytes
+from pytest_vigor.refine.heap import fields_of
+from pytest_vigor.term import Bool, Value
+
+chains = beside(__file__, "../map/chains.py")
+rings = beside(__file__, "../index_pool/rings.py")
+ages = beside(__file__, "../index_pool/ages.py")
+
+BITS = 32
+INDEX_OF = "index of key"
+ANY_INDEX = t.var("any index of the table", BITS)
+Claims = Iterator[tuple[str, Bool]]
+Function = Callable[[Value], Value]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entries:
+    """Slots, what is known of the age of each index, and its key; ``slot_to`` says which slot leads to an index, and
+    ``index_of`` which index a key has, each if there is one."""
+
+    chains: "chains.Chains"
+    row: "rings.Rings"
+    key_at: Function
+    slot_to: Function
+    index_of: Function
+    key_bits: int
+    tag_of: Function
+
+    def used(self, index: Value) -> Bool:
+        return t.land(t.ult(BITS, index, self.row.capacity), ages.is_used(self.row.age(index)))
+
+    def has(self, key: Value) -> Bool:
+        index = self.index_of(key)
+        return t.land(self.used(index), t.eq(self.key_bits, self.key_at(index), key))
+
+    def key(self, slot: Value) -> Value:
+        """The key to which a slot leads."""
+        return self.key_at(self.chains.value(slot))
+
+    def slot_of(self, key: Value) -> Value:
+        """The slot that leads to a key, if there is one."""
+        return self.slot_to(self.index_of(key))
+
+    # ---- the invariant
+
+    def of_slot(self, slot: Value) -> Claims:
+        """What holds of a slot, and of the index that it leads to."""
+        yield from self.chains.of_slot(slot)
+        index, used = self.chains.value(slot), t.land(self.chains.exists(slot), self.chains.used(slot))
+        yield "slots lead to used indices", t.implies(used, self.used(index))
+        yield "no index is in two slots", t.implies(used, t.eq(BITS, self.slot_to(index), slot))
+        tag = self.tag_of(self.key_at(index))
+        yield "tags are those of the keys", t.implies(used, t.eq(BITS, self.chains.tag(slot), tag))
+        yield from self.of_index(index)
+
+    def of_index(self, index: Value) -> Claims:
+        """What holds of an index."""
+        used, slot = self.used(index), self.slot_to(index)
+        yield "no key has two indices", t.implies(used, t.eq(BITS, self.index_of(self.key_at(index)), index))
+        found = t.land(self.chains.exists(slot), self.chains.used(slot), t.eq(BITS, self.chains.value(slot), index))
+        yield "a slot leads to each used index", t.implies(used, found)
+
+    # ---- what is so of all functions, and that solvers find only bit by bit
+
+    def same_slot(self, one: Value, other: Value) -> Claims:
+        same = t.eq(BITS, one, other)
+        yield "a slot has one tag", t.implies(same, t.eq(BITS, self.chains.tag(one), self.chains.tag(other)))
+        yield "a slot has one value", t.implies(same, t.eq(BITS, self.chains.value(one), self.chains.value(other)))
+        yield "a slot has one key", t.implies(same, t.eq(self.key_bits, self.key(one), self.key(other)))
+
+    def same_key(self, one: Value, other: Value) -> Claims:
+        same = t.eq(self.key_bits, one, other)
+        yield "a key has one tag", t.implies(same, t.eq(BITS, self.tag_of(one), self.tag_of(other)))
+        yield "a key has one index", t.implies(same, t.eq(BITS, self.index_of(one), self.index_of(other)))
+
+
+class Keyed:
+    """The entries of a flow table as its abstract state reads them from an array of records."""
+
+    def __init__(self, any_table: "Unbounded", array: Array) -> None:
+        self.any, self.array, self.facts = any_table, array, any_table.facts
+        self.name, self.capacity, self.key_bits = "table", any_table.capacity, 8 * any_table.key_bytes
+        self.identity = ("table", array)
+
+    def used(self, index: Value) -> Bool:
+        self.facts.touch(self.name, index)
+        return t.land(t.ult(BITS, index, self.capacity), ages.is_used(self.age(index)))
+
+    def age(self, index: Value) -> Value:
+        self.facts.touch(self.name, index)
+        return self.any.member(self.array.read(index), "age")
+
+    def key(self, index: Value) -> Value:
+        self.facts.touch(self.name, index)
+        return self.any.key_in(self.array.read(index))
+
+    def find(self, key: Value) -> Value:
+        return self.any.entries.index_of(key)
+
+    def has(self, key: Value) -> Bool:
+        self.facts.touch(self.name, self.find(key))
+        return self.any.entries.has(key)
+
+
+class Unbounded:
+    """Any flow table with keys of one size. ``tag_of`` is the hash of a key."""
+
+    def __init__(self, structs, facts, key_bytes, tag_of):
+        self.facts, self.key_bytes, self.struct = facts, key_bytes, structs["flow_table"]
+        self.slot, self.node = structs["probe_slot"], structs["ages_node"]
+        self.capacity, self.mask = t.var("capacity", BITS), t.var("mask", BITS)
+        self.any = rings.Unknown("table", self.capacity)
+        self.row = self.any.row
+        self.slots = Array.unknown("slots", self.slot.size_bytes, members_bytes(self.slot))
+        self.padding_bytes = chains.stride_bytes(self.node.size_bytes + key_bytes) - self.node.size_bytes - key_bytes
+        key_bits = 8 * key_bytes
+        self.entries = Entries(
+            chains.unknown("table", self.mask, self.row.used, *chains.members(self.slot, self.slots)), self.row,
+            lambda index: t.app("key at", key_bits, (BITS, index)), lambda index: t.app("slot to", BITS, (BITS, index)),
+            lambda key: t.app(INDEX_OF, BITS, (key_bits, key)), key_bits, lambda key: tag_of(key, key_bytes),
+        )  # fmt: skip
+        self.records = self.array(self.entries)
+        facts.universal("table", lambda index: t.land(*(holds for _, holds in self.entries.of_index(index))))
+
+    # ---- records
+
+    def array(self, entries):
+        """The records of entries."""
+        sizes = (*members_bytes(self.node), self.key_bytes, *([self.padding_bytes] if self.padding_bytes else []))
+
+        def read(index):
+            padding = t.app("padding", 8 * self.padding_bytes, (BITS, index)) if self.padding_bytes else 0
+            node = 8 * self.node.size_bytes, entries.row.element(self.node, index)
+            return t.concat([(8 * self.padding_bytes, padding), (entries.key_bits, entries.key_at(index)), node])
+
+        return Array(sum(sizes), read, members_bytes=sizes, known=self.here)
+
+    def member(self, record, name):
+        """A member of the node in a record."""
+        bits = 8 * self.node.size_bytes
+        return member(self.node, t.extract(record, 8 * self.records.size_bytes, bits - 1, 0), name)
+
+    def key_in(self, record):
+        """The key in a record."""
+        low = 8 * self.node.size_bytes
+        return t.extract(record, 8 * self.records.size_bytes, low + 8 * self.key_bytes - 1, low)
+
+    def here(self, value):
+        return self.any.known([value], in_pairs=False)[1] if self.any.mentions(value) else ()
+
+    # ---- in memory
+
+    def lay(self, path):
+        """A flow table in memory; its region."""
+        counts = t.add(64, t.zext(self.mask, BITS, 64), 1), t.zext(self.row.nodes, BITS, 64)
+        slots, records = (
+            path.memory.add(name, t.scale(64, count, array.size_bytes))
+            for name, count, array in zip(("slots", "records"), counts, (self.slots, self.records), strict=True)
+        )  # fmt: skip
+        region = path.memory.add("the flow table", self.struct.size_bytes)
+        values = {
+            "slots": slots.base, "mask": self.mask,
+            "keys": records.base + self.node.size_bytes, "key_stride_bytes": self.records.size_bytes,
+            "key_bytes": self.key_bytes, "capacity": self.capacity,
+            "nodes": records.base, "stride_bytes": self.records.size_bytes,
+        }  # fmt: skip
+        for offset, size_bytes, name in fields_of(self.struct):
+            region.cells |= {offset + k: (values[name], size_bytes, k) for k in range(size_bytes)}
+        self.keys = [path.memory.key_of(each.base) for each in (slots, records)]
+        arrays = dict(zip(self.keys, (self.slots, self.records), strict=True))
+        path.memory.arrays = {**path.memory.arrays, **arrays}
+        for _, holds in self.given():
+            path.hold(holds)
+        return region
+
+    def given(self):
+        """What holds of every table, and that there is an unused slot."""
+        slots = self.entries.chains
+        yield from slots.sizes(self.capacity)
+        yield from slots.of_position(self.row.used)
+        yield from slots.of_slot(slots.unused)
+
+    def known(self, values):
+        """What is known of the ages of all that values are made of."""
+        nodes, conditions = self.any.known(values)
+        for node in nodes:
+            self.facts.touch("table", node)
+        return [*conditions, *self.facts.known]
+
+    def is_of_row(self, value):
+        """Whether a value is made of nothing but ages, their row, and numbers that are the same throughout."""
+        leaves = [leaf for leaf in t.leaves(value).values() if leaf is not self.mask]
+        return all(leaf.op == "var" or leaf.data[0] == INDEX_OF or self.any.mentions(leaf) for leaf in leaves)
+
+    def changing(self, place):
+        """What of a flow table in memory changes, besides slots and records: nothing."""
+        return ()
+
+    # ---- what becomes of it
+
+    def is_untouched(self, path):
+        """Whether nothing was written to slots and records."""
+        return [path.memory.arrays[key] for key in self.keys] == [self.slots, self.records]
+
+    def entries_in(self, path, key):
+        """The entries that are in memory, with the ages that there were before, when a key may have been put."""
+        if self.is_untouched(path):
+            return self.entries
+        slots, records = (path.memory.arrays[each] for each in self.keys)
+        old, (tag, value) = self.entries, chains.members(self.slot, slots)
+        new = replace(
+            old, chains=replace(old.chains, tag=tag, value=value), key_at=lambda index: self.key_in(records.read(index))
+        )
+        if not slots.writes:
+            return new
+        at = slots.writes[-1]
+        index, chain = value(at), replace(old.chains.with_one_more(at), tag=tag, value=value)
+        return replace(
+            new, chains=chain, slot_to=lambda other: t.ite(BITS, t.eq(BITS, other, index), at, old.slot_to(other)),
+            index_of=lambda other: t.ite(BITS, t.eq(old.key_bits, other, key), index, old.index_of(other)),
+        )  # fmt: skip
+
+    def of_row(self, path, entries):
+        """That the records hold the nodes that a row says, and what holds of it: at any nodes and position."""
+        row, array = entries.row, path.memory.arrays[self.keys[1]]
+        one, other, at = (t.var(f"any {what}", BITS) for what in ("node", "other node", "position"))
+        found, expected = (each.read(one) for each in (array, self.array(entries)))
+        for field in self.node.fields:
+            same = t.eq(8 * field.type.size_bytes, self.member(found, field.name), self.member(expected, field.name))
+            yield f"{field.name} is as the rings say", t.implies(t.ult(BITS, one, row.nodes), same)
+        for claims in (row.ends(), row.of_node(one), row.of_age(one), row.of_position(at), row.of_nodes(one, other)):
+            yield from claims
+
+    def changed(self, path):
+        """The slot that has changed, or else one that is not used."""
+        slots = path.memory.arrays[self.keys[0]]
+        return slots.writes[-1] if slots.writes else self.entries.chains.unused
+
+    def kept(self, path, entries):
+        """What holds of the entries in memory afterwards: the invariant, at any slots, index and position."""
+        yield from chains.kept(entries, self.changed(path))
+        yield from entries.of_index(ANY_INDEX)
+
+    def given_to_keep(self, path, later, key):
+        """What is known anyway where that is asked."""
+        entries = self.entries
+        yield from chains.given_to_keep(entries, later, self.changed(path), key)
+        yield from entries.of_index(ANY_INDEX)
+        for at in (entries.key_at(ANY_INDEX), later.key_at(ANY_INDEX)):
+            yield from entries.same_key(at, key)
+
+    def state(self, path, key):
+        return FlowTable(None, Keyed(self, path.memory.arrays[self.keys[1]]))

@@ -1,0 +1,26 @@
+"""Functions of a map or a flow table do what their contracts say at every capacity, whatever the slots hold."""
+
+import pytest
+
+KEY_BYTES = (1, 2, 4, 6, 8, 13, 16, 20)
+SOME_KEY_BYTES = (4, 6, 8, 13)  # where it takes longer
+
+
+def _prove(library, shown, function, sizes):
+    from properties.libvig.probing import Probing
+
+    bound = f"every capacity, keys of {', '.join(map(str, sizes))} bytes"
+    shown(function, bound, ((f"keys of {each} bytes", Probing(library, function, each).verdict()) for each in sizes))
+
+
+READING = ("map_get", "map_size", "flow_table_find", "flow_table_key_at", "flow_table_capacity", "flow_table_entry")
+
+
+@pytest.mark.parametrize("function", READING)
+def test_function_that_reads_does_what_its_contract_says(library, shown, function):
+    _prove(library, shown, function, KEY_BYTES)
+
+
+@pytest.mark.parametrize("function", ["map_put", "flow_table_find_and_refresh", "flow_table_refresh"])
+def test_function_that_changes_entries_does_what_its_contract_says(library, shown, function):
+    _prove(library, shown, function, SOME_KEY_BYTES)

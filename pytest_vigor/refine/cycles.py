@@ -1,0 +1,247 @@
+"""A function that has loops, shown for any number of rounds of each: from any state that the loop's invariant allows.
+
+The function is explored up to where a loop begins anew. There, registers that a round changes hold what the invariant
+calls variables, or nothing of which anything is known; all else is as it was when the loop began. The invariant holds
+at first, a round leads from any state of which it holds to one of which it holds again, and something that is never
+negative becomes less. A loop in which there is one way to go only, such as one over the bytes of a key, is followed
+round by round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from pytest_vigor import term as t
+from pytest_vigor.explore.order import reverse_postorder, successors
+from pytest_vigor.explore.vex_registers import FIRST_VECTOR
+from pytest_vigor.refine.library import Library, NotShown, Telling, Unsettled, holding, unbroken
+from pytest_vigor.refine.machine import CallPath
+from pytest_vigor.smt import Unsat
+from pytest_vigor.term import Bool, Value
+
+VARIABLE_BITS = 32
+PLAIN_ROUNDS_MAX = 64  #: of loops in which there is one way to go
+
+Variables = Mapping[str, Value]
+Claims = Iterable[tuple[str, Bool]]
+Ways = tuple[list[CallPath], list[CallPath]]  #: the paths on which a function returns, and those that come to a loop
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """What is said of a loop wherever it begins anew: ``variables`` are what is there at first, ``holds`` is the
+    invariant, and ``left`` is what becomes less in each round. ``given`` is what is known anyway of what they may be.
+    ``round`` are steps of the argument for one round, from the variables before and after it, and ``ends`` is what
+    holds where it is left. Each claim is shown where those before it hold.
+    Variables are numbers of 32 bits in registers."""
+
+    variables: Variables
+    holds: Callable[[Variables], Claims]
+    left: Callable[[Variables], Value]
+    given: Callable[[Variables], Claims] = lambda variables: ()
+    round: Callable[[Variables, Variables], Claims] = lambda before, after: ()
+    ends: Callable[[Variables], Claims] = lambda variables: ()
+
+
+def heads_of(library: Library, function: str) -> tuple[int, ...]:
+    """Where the loops of a function begin that are in no other."""
+    machine = library.machine
+    lifter, entry = machine.search.lifter, machine.binary.exports[function]
+    lifter.cut(reverse_postorder(lifter, entry))
+    blocks = [at for at in reverse_postorder(lifter, entry) if machine.binary.executable(at)]
+    following = {at: [each for each in successors(lifter, at) if each in blocks] for at in blocks}
+    reached = {at: _reached(following, at) for at in blocks}
+    return tuple(
+        at for at in blocks
+        if at in reached[at] and any(at in following[each] and each not in reached[at] for each in blocks)
+    )  # fmt: skip
+
+
+def _reached(following: dict[int, list[int]], start: int) -> set[int]:
+    found: set[int] = set()
+    stack = list(following[start])
+    while stack:
+        at = stack.pop()
+        if at not in found:
+            found.add(at)
+            stack += following[at]
+    return found
+
+
+class Cycles:
+    """The paths through a function. ``cycles`` are what is said of its loops, in the order in which they are met, each
+    in several ways: the first that holds when the loop begins is the one. Compilers turn loops round."""
+
+    def __init__(self, library: Library, function: str, cycles: Sequence[Sequence[Cycle]], told: Telling) -> None:
+        self.library, self.machine, self.function = library, library.machine, function
+        self.cycles, self.told = cycles, told
+        self.heads = heads_of(library, function)
+
+    def ends(self, path: CallPath, arguments: Sequence[Value]) -> Iterator[CallPath]:
+        """Every path on which the function returns. Raises NotShown where an invariant does not hold."""
+        entry = self.machine.binary.exports[self.function]
+        returned, arrived = self._until(self.machine.enter(path, arguments), entry)
+        yield from returned
+        pending = [(each, 0, 0) for each in arrived]
+        while pending:
+            at, met, rounds = pending.pop()
+            for cycle in self.cycles[met] if met < len(self.cycles) else ():
+                for _, known in cycle.given(cycle.variables):
+                    at.hold(known)
+            returned, again = self._until(at.fork(), at.head)
+            if len(returned) + len(again) == 1:
+                if rounds == PLAIN_ROUNDS_MAX:
+                    raise NotShown(Unsettled(f"a loop of {self.function} goes round and round"))
+                yield from returned
+                pending += [(each, met, rounds + 1) for each in again]
+                continue
+            if met == len(self.cycles):
+                raise NotShown(Unsettled(f"{self.function} has another loop"))
+            cycle = self._that_begins(at, self.cycles[met])
+            returned, left = self._any_rounds(at, [each for each in again if each.head == at.head], cycle)
+            yield from returned
+            pending += [(each, met + 1, 0) for each in left]
+
+    def _until(self, path: CallPath, address: int) -> Ways:
+        self.machine.search.broken.clear()
+        found = self.machine.until(path, address, self.heads)
+        unbroken(self.library, self.told)
+        return found
+
+    def _that_begins(self, first: CallPath, cycles: Sequence[Cycle]) -> Cycle:
+        failed: NotShown | None = None
+        for cycle in cycles:
+            try:
+                self._holding(first.fork(), cycle.holds(cycle.variables))
+                return cycle
+            except NotShown as found:
+                failed = failed or found
+        assert failed is not None
+        raise failed
+
+    def _any_rounds(self, first: CallPath, again: list[CallPath], cycle: Cycle) -> Ways:
+        """Where a loop leads, whichever registers are its variables: more may be equal to one of them at first."""
+        failed: NotShown | None = None
+        for names in _readings(first, again, cycle):
+            try:
+                return self._any_round(first, again, cycle, names)
+            except NotShown as found:
+                failed = failed or found
+        if failed is None:
+            raise NotShown(Unsettled(f"not in a register: {', '.join(cycle.variables)}"))
+        raise failed
+
+    def _any_round(self, first: CallPath, again: list[CallPath], cycle: Cycle, names: Mapping[int, str]) -> Ways:
+        """Where a loop leads from any state that its invariant allows: out of the function, or to another loop."""
+        variables = {name: t.var(f"{name} in a loop at {first.head:#x}", VARIABLE_BITS) for name in cycle.variables}
+        general = self._general(first, again, names, variables)
+        for _, claim in (*cycle.given(variables), *cycle.holds(variables)):
+            general.hold(claim)
+        returned, following = self._until(general.fork(), first.head)
+        for each in following:
+            if each.head == first.head:
+                self._holding(each, self._kept(each, general, names, variables, cycle))
+        for each in (*returned, *following):
+            if each.head != first.head:
+                self._holding(each, cycle.ends(variables))
+        return returned, [each for each in following if each.head != first.head]
+
+    def _general(
+        self, first: CallPath, again: list[CallPath], names: Mapping[int, str], variables: Variables
+    ) -> CallPath:
+        general = first.fork()
+        general.models, general.head = (), 0
+        for slot, name in names.items():
+            general.registers.slots[slot] = (
+                t.zext(variables[name], VARIABLE_BITS, 64) if name
+                else t.undefined(f"register {slot} in a loop at {first.head:#x}", _bits(slot))
+            )  # fmt: skip
+        for key, region in first.memory.regions.items():
+            changed = {
+                at for each in again for at, cell in each.memory.regions[key].cells.items()
+                if region.cells.get(at) != cell
+            }  # fmt: skip
+            if changed and region.image is not None:
+                raise NotShown(Unsettled(f"a loop changes {region.name}"))
+            if changed:
+                own = general.memory.own(general.memory.regions[key])
+                for at in changed:
+                    own.cells.pop(at, None)
+        return general
+
+    def _kept(
+        self, path: CallPath, general: CallPath, names: Mapping[int, str], variables: Variables, cycle: Cycle
+    ) -> Iterator[tuple[str, Bool]]:
+        """That a round later all is as it is said to be of any round."""
+        if any(path.ghosts[name] is not each for name, each in general.ghosts.items()) or (
+            path.memory.regions.keys() != general.memory.regions.keys()
+        ):
+            raise NotShown(Unsettled("a loop changes what is not memory"))
+        if path.memory.arrays != general.memory.arrays:
+            raise NotShown(Unsettled("a loop changes an array"))
+        for key, region in general.memory.regions.items():
+            after = path.memory.regions[key]
+            changes = any(after.cells.get(at) != cell for at, cell in region.cells.items())
+            grows = region.image is not None and after.cells.keys() - region.cells.keys()
+            if changes or grows or after.frame is not region.frame:
+                raise NotShown(Unsettled(f"a loop changes {region.name}, and not in every round"))
+        found: dict[str, Value] = {}
+        for slot, name in names.items():
+            if name:
+                found.setdefault(name, t.extract(path.registers.slots[slot], 64, VARIABLE_BITS - 1, 0))
+        for slot, old in enumerate(general.registers.slots):
+            new = path.registers.slots[slot]
+            expected = t.zext(found[names[slot]], VARIABLE_BITS, 64) if names.get(slot) else old
+            if names.get(slot) != "" and new is not expected and new != expected:
+                yield f"register {slot} is as it should be", t.eq(_bits(slot), new, expected)
+        yield from cycle.round(variables, found)
+        yield from cycle.holds(found)
+        yield "there is less to go", t.ult(VARIABLE_BITS, cycle.left(found), cycle.left(variables))
+
+    def _holding(self, path: CallPath, claims: Claims) -> None:
+        in_turn(self.library, path, claims, self.told)
+
+
+def in_turn(library: Library, path: CallPath, claims: Claims, told: Telling) -> None:
+    """Raises NotShown unless all claims hold on a path, each where those before it do. They are known there then."""
+    for name, claim in claims:
+        wrong = t.lnot(claim)
+        if wrong is not False and not isinstance(library.machine.search.ask_afresh(path, wrong), Unsat):
+            holding(library, path, [], [(name, claim)], told)
+        if claim is False:
+            return  # there is no such path
+        path.hold(claim)
+
+
+def _readings(first: CallPath, again: list[CallPath], cycle: Cycle) -> Iterator[dict[int, str]]:
+    """The variable that each register that a round changes may be, empty if it is none. Registers that are one go on
+    to be equal."""
+    changed = _changed(first, again)
+    groups: list[list[tuple[str, set[int]]]] = []
+    for name, begins in cycle.variables.items():
+        equal: dict[tuple[Value, ...], set[int]] = {}
+        for slot in changed:
+            if first.registers.slots[slot] is t.zext(begins, VARIABLE_BITS, 64):
+                equal.setdefault(tuple(each.registers.slots[slot] for each in again), set()).add(slot)
+        groups.append([(name, slots) for slots in equal.values()])
+    for chosen in product(*groups):
+        names = dict.fromkeys(changed, "")
+        for name, slots in chosen:
+            names |= dict.fromkeys(slots, name)
+        if len({*names.values()} - {""}) == len(chosen):
+            yield names
+
+
+def _changed(first: CallPath, again: list[CallPath]) -> list[int]:
+    """The registers that a round changes."""
+    slots = range(len(first.registers.slots))
+    return [
+        slot for slot in slots
+        if any(each.registers.slots[slot] != first.registers.slots[slot] for each in again)
+    ]  # fmt: skip
+
+
+def _bits(slot: int) -> int:
+    return 64 if slot < FIRST_VECTOR else 128
