@@ -197,9 +197,9 @@ class Unknown:
         of, _, what = value.data[0].rpartition(".") if isinstance(value, Term) and value.op == "app" else ("", "", "")
         return what if of == self.name else ""
 
-    def mentions(self, value: Value) -> bool:
-        """Whether a value is made of this row."""
-        return any(self._is(leaf) for leaf in t.leaves(value).values())
+    def is_of(self, value: Value) -> bool:
+        """Whether a value is one of this row's functions at some argument."""
+        return bool(self._is(value))
 
     def known(self, values: Iterable[Value], in_pairs: bool = True) -> tuple[list[Value], list[Bool]]:
         """The nodes that values are made of, and the invariant of all nodes and positions that they are made of."""
