@@ -159,7 +159,7 @@ class Unbounded:
         return t.extract(record, 8 * self.records.size_bytes, low + 8 * self.key_bytes - 1, low)
 
     def here(self, value):
-        return self.any.known([value], in_pairs=False)[1] if self.any.mentions(value) else ()
+        return self.any.known([value], in_pairs=False)[1] if any(map(self.any.is_of, t.leaves(value).values())) else ()
 
     # ---- in memory
 
@@ -203,7 +203,7 @@ class Unbounded:
     def is_of_row(self, value):
         """Whether a value is made of nothing but ages, their row, and numbers that are the same throughout."""
         leaves = [leaf for leaf in t.leaves(value).values() if leaf is not self.mask]
-        return all(leaf.op == "var" or leaf.data[0] == INDEX_OF or self.any.mentions(leaf) for leaf in leaves)
+        return all(leaf.op == "var" or leaf.data[0] == INDEX_OF or self.any.is_of(leaf) for leaf in leaves)
 
     def changing(self, place):
         """What of a flow table in memory changes, besides slots and records: nothing."""

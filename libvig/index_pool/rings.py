@@ -224,9 +224,9 @@ class Unknown:
         of, _, what = value.data[0].rpartition(".") if isinstance(value, Term) and value.op == "app" else ("", "", "")
         return what if of == self.name else ""
 
-    def mentions(self, value: Value) -> bool:
-        """Whether a value is made of this row."""
-        return any(self._is(leaf) for leaf in t.leaves(value).values())
+    def is_of(self, value: Value) -> bool:
+        """Whether a value is one of this row's functions at some argument."""
+        return bool(self._is(value))
 
     def _found(self, values: Iterable[Value]) -> dict[str, dict[Value, None]]:
         """What values are made of: the arguments of each function."""

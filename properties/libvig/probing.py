@@ -18,7 +18,7 @@ chains = beside(str(libvig_root() / "map" / "chains.py"), "chains.py")
 #: The loops of functions, in the order in which they are met.
 LOOPS = {
     "map_get": ["search"], "map_put": ["search", "room"], "flow_table_find": ["search"],
-    "flow_table_find_and_refresh": ["search"], "flow_table_put": ["room"], "flow_table_restore": ["search", "room"],
+    "flow_table_find_and_refresh": ["search"], "flow_table_put": ["room"],
 }  # fmt: skip
 
 
@@ -117,9 +117,11 @@ class Probing(Refinement):
             raise NotShown(Refuted("; ".join(failing)))
 
     def _example(self, end, condition):
-        """What can be at a return, as far as ages and their row tell; False if nothing, and None if nobody knows."""
+        """What can be at a return, as far as ages and their row tell; False if nothing, and None if nobody knows. What
+        is about more than that is left out."""
         named = self._named(end)
-        asked = [t.substitute(each, named, {}) for each in (*end.conditions(), *self.facts.known, condition)]
+        parts = condition.args if isinstance(condition, t.Term) and condition.op == "land" else (condition,)
+        asked = [t.substitute(each, named, {}) for each in (*end.conditions(), *self.facts.known, *parts)]
         asked = [each for each in asked if self.any.is_of_row(each)]
         asked += [each for each in self.any.known(asked) if self.any.is_of_row(each)]
         return example([*dict.fromkeys(asked)])

@@ -24,3 +24,7 @@ def test_function_that_reads_does_what_its_contract_says(library, shown, functio
 @pytest.mark.parametrize("function", ["map_put", "flow_table_find_and_refresh", "flow_table_refresh"])
 def test_function_that_changes_entries_does_what_its_contract_says(library, shown, function):
     _prove(library, shown, function, SOME_KEY_BYTES)
+
+
+def test_putting_into_a_flow_table_does_what_its_contract_says(library, shown):
+    _prove(library, shown, "flow_table_put", [13])
