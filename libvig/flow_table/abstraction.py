@@ -37,7 +37,8 @@ def unknown(heap, table, parameters):
 
 
 def by_value(heap, table):
-    return ((table["probe"]["keys"], table["probe"]["keys"] + table["probe"]["key_bytes"]),)
+    nodes, keys = table["ages"]["nodes"], table["probe"]["keys"]
+    return (nodes, keys, ("older", "newer", "value")), (keys, keys + table["probe"]["key_bytes"], ("value",))
 
 
 def invariant(heap, table, parameters):

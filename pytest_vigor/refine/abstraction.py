@@ -8,8 +8,9 @@ allocation:
 - ``state``: the abstract state that the contents mean.
 
 ``element(heap, place, index)`` says where a record is lent. ``by_value(heap, place)`` may name ranges of addresses in
-which an index that was read from memory does not split the path: those of what is only compared. ``Unbounded`` may say
-all this of structures of any capacity (see unbounded.py); where it does so only, the others are left out.
+which an index that was read from memory does not split the path, and the members that it was read from: it chooses
+among all elements there. ``Unbounded`` may say all this of structures of any capacity (see unbounded.py); where it does
+so only, the others are left out.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Abstraction:
     unknown: Callable[..., Iterable[Any]]
     invariant: Callable[..., Iterable[tuple[str, Bool]]]
     state: Callable[..., Any]
-    by_value: Callable[..., tuple[tuple[int, int], ...]]
+    by_value: Callable[..., tuple[tuple[int, int, tuple[str, ...]], ...]]
     element: Callable[..., Any] | None
     unbounded: Callable[..., Any] | None
 

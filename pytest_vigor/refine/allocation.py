@@ -146,6 +146,7 @@ def validity(library: Library, cls: type, parameters: Parameters) -> Verdict:
 
 
 def _agrees(library: Library, cls: type, parameters: Parameters) -> int:
+    library.machine.search.is_shape_known = True
     path, laid = library.allocate(library.machine.start(), cls, parameters)
     library.fill(path, laid, "any", narrow=False)
     invariant = t.land(*(holds for _, holds in library.invariant(path, laid)))

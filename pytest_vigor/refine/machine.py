@@ -23,14 +23,17 @@ from pytest_vigor.explore.search import Search
 from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.integers import impossible
 from pytest_vigor.refine.array import Array
+from pytest_vigor.refine.clauses import Clauses
+from pytest_vigor.refine.cuts import Cuts
 from pytest_vigor.refine.functions import BRIEFLY, example
-from pytest_vigor.smt import DEFAULT_RESOURCES, Answer, Sat, Solver, Statistics, Translator, Unsat, Unsure, at_once
+from pytest_vigor.smt import DEFAULT_RESOURCES, Answer, Sat, Solver, Statistics, Unsat, Unsure, at_once
 from pytest_vigor.term import Bool, Term, Value
 from pytest_vigor.work import Work
 
 MALLOC_ALIGNMENT = 16  #: bytes; new memory is aligned for any type (C11 section 7.22.3)
 ALIGNMENTS = range(0, 64, MALLOC_ALIGNMENT)  #: where in a cache line new memory can begin
 FEW_RESOURCES = 200_000  #: before a question is asked case by case
+EASY_RESOURCES = 50_000  #: before a question about memory of a known shape is asked as clauses
 BRIEF_RESOURCES = 2_000_000  #: for each of several more attempts, where one got lost
 AFRESH_RESOURCES = 10_000_000  #: to who has seen nothing before
 ARGUMENT = "argument "  #: how the names of symbols begin that are passed to a function
@@ -57,28 +60,6 @@ class Case(Exception):
     def __init__(self, condition: Term) -> None:
         super().__init__(t.show(condition))
         self.condition = condition
-
-
-class Cuts(Translator):
-    """A translator to which some terms are unknown functions of what they depend on, such as a hash of its key. Each
-    of a name must be the same function: what holds for any function holds for that one."""
-
-    def __init__(self) -> None:
-        super().__init__(abstract=True)
-        self.cuts: dict[int, tuple[str, Term]] = {}
-
-    def anew(self) -> Cuts:
-        """Another one to which the same terms are unknown functions."""
-        other = Cuts()
-        other.cuts = dict(self.cuts)
-        return other
-
-    def _translate(self, term: Term) -> Any:
-        found = self.cuts.get(term.uid)
-        if found is None:
-            return super()._translate(term)
-        name, argument = found
-        return self._apply(name, (argument.width,), term.width, [self(argument)])
 
 
 class CallPath(PathState):
@@ -123,10 +104,11 @@ class CallPath(PathState):
 
 
 class SplitMemory(Memory):
-    """Memory in which an index that is not known splits the path, except where one that was read from memory leads
-    into the ranges of addresses ``by_value``: there it chooses among all values that there are."""
+    """Memory in which an index that is not known splits the path, except where one that was read from memory, from a
+    member of one of these names, leads into the ranges of addresses ``by_value``: there it chooses among all places
+    that there are."""
 
-    by_value: tuple[tuple[int, int], ...] = ()
+    by_value: tuple[tuple[int, int, tuple[str, ...]], ...] = ()
     arrays: Mapping[int, Array] = {}  #: the regions that are arrays, by key; never changed, but replaced
     asker: CallPath
 
@@ -223,7 +205,8 @@ class SplitMemory(Memory):
         if isinstance(known, int):
             return known
         tests, found = self._parts(known)
-        if any(start <= const < end for start, end in self.by_value) and not tests and all(map(_is_content, found)):
+        members = next((members for start, end, members in self.by_value if start <= const < end), ())
+        if not tests and all(_is_content(leaf, members) for leaf in found):
             return known
         raise Case(self._case(tests, found))
 
@@ -262,8 +245,8 @@ class SplitMemory(Memory):
         return condition
 
 
-def _is_content(leaf: Term) -> bool:
-    return leaf.op == "var" and not leaf.data.startswith(ARGUMENT)
+def _is_content(leaf: Term, members: tuple[str, ...]) -> bool:
+    return leaf.op == "var" and not leaf.data.startswith(ARGUMENT) and leaf.data.rpartition(".")[2] in members
 
 
 def settle(value: Value, path: PathState) -> Value:
@@ -304,6 +287,8 @@ class CallSearch(Search):
         super().__init__(binary, Facts(), work)
         self.cuts = Cuts()
         self.solver = Solver(self.cuts, exact=False, statistics=Statistics(work=work))
+        self.clauses = Clauses(self.cuts)
+        self.is_shape_known = False  #: whether all there is to choose among are places in memory
         self.broken: list[Broken] = []
         self.heads: Collection[int] = ()  #: where loops begin that paths are followed up to
         self.hasty = False  #: whether what is not easily seen to be impossible is as good as possible
@@ -343,8 +328,10 @@ class CallSearch(Search):
         flat: list[Bool] = []
         for each in conditions:
             flat += each.args if isinstance(each, Term) and each.op == "land" else (each,)
-        self.solver.limit(FEW_RESOURCES)
+        self.solver.limit(EASY_RESOURCES if self.is_shape_known else FEW_RESOURCES)
         answer = self.solver.check(*flat)
+        if isinstance(answer, Unsure) and self.is_shape_known:
+            answer = self.clauses.ask([*self.facts.known, *path.conditions(), *flat])
         if not isinstance(answer, Unsure):
             return answer
         if path.memory.arrays and example([*self.facts.known, *path.conditions(), *flat], BRIEFLY) is False:

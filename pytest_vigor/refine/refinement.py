@@ -117,6 +117,7 @@ class Refinement:
 
     def _prove(self) -> int:
         self.search.broken.clear()
+        self.search.is_shape_known = isinstance(self.facts, Finite)
         path, passed, bound = self._before()
         ways = alternatives(path, self.contract, bound, self.facts)
         for each in self.facts.defined:

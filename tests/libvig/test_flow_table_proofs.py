@@ -1,0 +1,72 @@
+"""The proofs of flow tables of several entries can fail: wrong variants are refuted where proofs take long, too, and a
+loop whose rounds lead elsewhere is not shown by induction."""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_vigor import term as t
+from pytest_vigor.build import FLAGS
+from pytest_vigor.refine.clauses import Clauses
+from pytest_vigor.refine.cuts import Cuts
+from pytest_vigor.refine.library import Library, Refuted, Unsettled, Verdict
+from pytest_vigor.refine.refinement import Refinement
+from pytest_vigor.refine.rounds import InRounds
+from pytest_vigor.smt import Sat, Unsat
+from tests.libvig.compiled import build
+from tests.libvig.wrong import WRONG, Wrong
+
+TOLERANT = [flag for flag in FLAGS if flag != "-Werror"]
+TABLE = "flow_table/flow_table.c"
+EXPIRING = "        erase(table, index);\n        expired++;"
+
+
+def known(name: str) -> Wrong:
+    return next(each for each in WRONG if each.name == name)
+
+
+def other(name: str, old: str, new: str) -> Wrong:
+    return Wrong(name, TABLE, old, new, ("flow_table",))
+
+
+def verdict(tmp_path: Path, wrong: Wrong, proof: type[Refinement], function: str, capacity: int) -> Verdict:
+    root = wrong.copy_to(tmp_path)
+    library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 240)
+    sizes = {"capacity": capacity, "key_bytes": 4}
+    return proof(library, library.contracts.by_name[f"flow_table_{function}"], {"table": sizes}).verdict()
+
+
+@pytest.mark.parametrize(("wrong", "function", "capacity"), [
+    (known("search_stops_at_another_key"), "find", 3),
+    (known("search_stops_at_the_last_slot"), "find", 3),
+    (known("search_believes_the_tag"), "find", 3),
+    (known("erasing_moves_nothing_up"), "erase", 3),
+    (known("erasing_moves_too_little_up"), "erase", 3),
+    (known("erasing_moves_everything_up"), "erase", 3),
+])  # fmt: skip
+def test_wrong_function_is_refuted(tmp_path: Path, wrong: Wrong, function: str, capacity: int) -> None:
+    found = verdict(tmp_path, wrong, Refinement, function, capacity)
+    assert isinstance(found, Refuted), found
+
+
+@pytest.mark.parametrize(("wrong", "says"), [
+    (known("expiring_miscounts"), "the result"),
+    (known("ageing_includes_the_time"), "the result"),
+    (other("stops_after_one", EXPIRING, "erase(table, index);\n        return expired + 1;"), "the result"),
+    (other("counts_twice", EXPIRING, f"{EXPIRING}\n        expired++;"), "the result"),
+    (other("only_releases", EXPIRING, EXPIRING.replace("erase(table", "ages_release(&table->ages")), "afterwards"),
+    (known("released_index_keeps_its_age"), "afterwards"),
+    (known("erasing_moves_nothing_up"), "afterwards"),
+])  # fmt: skip
+def test_wrong_rounds_are_not_shown(tmp_path: Path, wrong: Wrong, says: str) -> None:
+    found = verdict(tmp_path, wrong, InRounds, "expire_before", 3)
+    assert isinstance(found, Refuted | Unsettled)
+    assert says in str(found)
+
+
+def test_unknown_functions_have_one_value_for_one_argument() -> None:
+    clauses = Clauses(Cuts())
+    one, two = t.var("one", 32), t.var("two", 32)
+    differ = t.ne(32, t.app("function", 32, (32, one)), t.app("function", 32, (32, two)))
+    assert isinstance(clauses.ask([differ]), Sat)
+    assert isinstance(clauses.ask([differ, t.eq(32, one, two)]), Unsat)
