@@ -36,6 +36,7 @@ FLOORS = """
 3  instance
 3  contract
 2  ghost
+2  witness
 2  smt behaviour counterexample equalities
 1  integers residues
 1  known

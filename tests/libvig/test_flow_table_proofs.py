@@ -43,6 +43,11 @@ def verdict(tmp_path: Path, wrong: Wrong, proof: type[Refinement], function: str
     (known("erasing_moves_nothing_up"), "erase", 3),
     (known("erasing_moves_too_little_up"), "erase", 3),
     (known("erasing_moves_everything_up"), "erase", 3),
+    (known("unlinking_goes_one_way"), "find_and_refresh", 3),
+    (known("find_and_refresh_only_finds"), "find_and_refresh", 3),
+    (other("older_than_the_newest", "age < ages_newest(&table->ages) ||", "false ||"), "restore", 3),
+    (other("puts_what_is_there", " || find(table, key, &present)", ""), "restore", 3),
+    (known("search_stops_at_the_last_slot"), "find", 4),
 ])  # fmt: skip
 def test_wrong_function_is_refuted(tmp_path: Path, wrong: Wrong, function: str, capacity: int) -> None:
     found = verdict(tmp_path, wrong, Refinement, function, capacity)
