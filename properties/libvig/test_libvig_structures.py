@@ -18,10 +18,11 @@ SIZES = {
     "map": (("key_bytes", (4,), 4), ("key_bytes", (1, 6), 1)),
     "flow_table": (("key_bytes", (4,), 3), ("key_bytes", (1, 6, 13, 20), 1)),
 }
-#: Capacities that some functions allow for, with the first of these sizes.
-LARGER = {
-    "flow_table_find": 4, "flow_table_refresh": 4, "flow_table_key_at": 4, "flow_table_entry": 4,
-    "flow_table_capacity": 4, "flow_table_alloc": 4,
+#: Other capacities for some functions, with the first of these sizes: larger ones where that is quick, smaller ones
+#: where it is not and every capacity is shown elsewhere.
+CAPACITIES = {
+    "flow_table_find": 2, "flow_table_find_and_refresh": 2, "flow_table_refresh": 4, "flow_table_key_at": 4,
+    "flow_table_entry": 4, "flow_table_capacity": 4, "flow_table_alloc": 4,
 }  # fmt: skip
 #: Functions whose loop is shown by induction: followed round by round, it would have too many paths.
 IN_ROUNDS = ("flow_table_expire_before",)
@@ -38,7 +39,7 @@ def _takes(function):
 
 def _looked_at(structure, function):
     first, *others = SIZES[structure]
-    return [(*first[:2], LARGER.get(function, first[2])), *others]
+    return [(*first[:2], CAPACITIES.get(function, first[2])), *others]
 
 
 def _sizes(structure, function=""):
