@@ -185,17 +185,39 @@ def given_to_keep(entries: Entries, later: Entries, changed: Value, key: Value) 
     yield from entries.same_key(entries.key(ANY_SLOT), key)
 
 
-class Search:
-    """What holds of the search for a key, ``slot`` being where it is."""
+class _Walk:
+    """A search for a tag, slot by slot from its home; there is an unused slot, so it ends."""
 
-    def __init__(self, entries: Entries, key: Value) -> None:
-        self.entries, self.chains, self.key = entries, entries.chains, key
-        self.tag, self.there, self.wanted = entries.tag_of(key), entries.has(key), entries.slot_of(key)
+    def __init__(self, chains: Chains, tag: Value) -> None:
+        self.chains, self.tag = chains, tag
 
     @property
     def first(self) -> Value:
         """Where it begins."""
         return self.chains.home(self.tag)
+
+    def left(self, slot: Value) -> Value:
+        """How far it can still go."""
+        return t.sub(BITS, self._steps(self.chains.unused), self._steps(slot))
+
+    def _further(self, slot: Value, following: Value, looked_for: Value) -> Claims:
+        """Why a slot that is looked for, or an unused one, is not passed on the way to the following slot."""
+        done = self._steps(slot)
+        for other in (looked_for, self.chains.unused):
+            same = t.land(self.chains.exists(other), _eq(done, self._steps(other)))
+            yield "no two slots are as far", t.implies(same, _eq(slot, other))
+        yield "one further", t.lor(_eq(done, self.chains.mask), _eq(self._steps(following), t.add(BITS, done, 1)))
+
+    def _steps(self, slot: Value) -> Value:
+        return self.chains.steps(self.tag, slot)
+
+
+class Search(_Walk):
+    """What holds of the search for a key, ``slot`` being where it is."""
+
+    def __init__(self, entries: Entries, key: Value) -> None:
+        super().__init__(entries.chains, entries.tag_of(key))
+        self.entries, self.key, self.there, self.wanted = entries, key, entries.has(key), entries.slot_of(key)
 
     def given(self, slot: Value) -> Claims:
         """What is known anyway of a slot."""
@@ -217,11 +239,7 @@ class Search:
         """Why that is so of the following slot."""
         yield "the key is not here", t.implies(self.there, t.ne(BITS, slot, self.wanted))
         yield "the unused slot is not here", t.ne(BITS, slot, self.chains.unused)
-        done = self._steps(slot)
-        for other in (self.wanted, self.chains.unused):
-            same = t.land(self.chains.exists(other), _eq(done, self._steps(other)))
-            yield "no two slots are as far", t.implies(same, _eq(slot, other))
-        yield "one further", t.lor(_eq(done, self.chains.mask), _eq(self._steps(following), t.add(BITS, done, 1)))
+        yield from self._further(slot, following, self.wanted)
 
     def ends(self, slot: Value) -> Claims:
         """What holds where it ends."""
@@ -229,25 +247,14 @@ class Search:
         yield "it ends at an unused slot if the key is absent", t.implies(t.lnot(used), t.lnot(self.there))
         yield "it ends at the key's slot", t.implies(used, t.land(self.there, _eq(slot, self.wanted)))
 
-    def left(self, slot: Value) -> Value:
-        """How far it can still go."""
-        return t.sub(BITS, self._steps(self.chains.unused), self._steps(slot))
 
-    def _steps(self, slot: Value) -> Value:
-        return self.chains.steps(self.tag, slot)
-
-
-class Room:
+class Room(_Walk):
     """What holds of the search for an unused slot for a tag. ``between`` is any slot. A compiler may have the loop
     begin where the slot is known to be ``used``, and the next one is looked at."""
 
     def __init__(self, chains: Chains, tag: Value, between: Value, used: bool) -> None:
-        self.chains, self.tag, self.between, self.used = chains, tag, between, used
-
-    @property
-    def first(self) -> Value:
-        """Where it begins."""
-        return self.chains.home(self.tag)
+        super().__init__(chains, tag)
+        self.between, self.used = between, used
 
     def given(self, slot: Value) -> Claims:
         """What is known anyway of a slot."""
@@ -266,11 +273,7 @@ class Room:
     def round(self, slot: Value, following: Value) -> Claims:
         """Why that is so of the following slot."""
         yield "the unused slot is not here", t.ne(BITS, slot, self.chains.unused)
-        done = self._steps(slot)
-        for other in (self.between, self.chains.unused):
-            same = t.land(self.chains.exists(other), _eq(done, self._steps(other)))
-            yield "no two slots are as far", t.implies(same, _eq(slot, other))
-        yield "one further", t.lor(_eq(done, self.chains.mask), _eq(self._steps(following), t.add(BITS, done, 1)))
+        yield from self._further(slot, following, self.between)
 
     def ends(self, slot: Value) -> Claims:
         """What holds where it ends."""
@@ -279,13 +282,6 @@ class Room:
             yield from self.round(slot, following)
             yield from self._passed(following)
 
-    def left(self, slot: Value) -> Value:
-        """How far it can still go."""
-        return t.sub(BITS, self._steps(self.chains.unused), self._steps(slot))
-
     def _passed(self, slot: Value) -> Claims:
         before = t.land(self.chains.exists(self.between), _lt(self._steps(self.between), self._steps(slot)))
         yield "the slots before are used", t.implies(before, self.chains.used(self.between))
-
-    def _steps(self, slot: Value) -> Value:
-        return self.chains.steps(self.tag, slot)

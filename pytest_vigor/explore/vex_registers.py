@@ -41,6 +41,11 @@ CALLER_SAVED = (
 )
 
 
+def slot_bits(slot: int) -> int:
+    """The width of a slot."""
+    return 64 if slot < FIRST_VECTOR else 128
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a part of the guest state is: bits ``low`` and up of the slot, which has ``slot_bits``."""

@@ -15,7 +15,7 @@ from itertools import product
 
 from pytest_vigor import term as t
 from pytest_vigor.explore.order import reverse_postorder, successors
-from pytest_vigor.explore.vex_registers import FIRST_VECTOR
+from pytest_vigor.explore.vex_registers import slot_bits
 from pytest_vigor.refine.library import Library, NotShown, Telling, Unsettled, holding, unbroken
 from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.smt import Unsat
@@ -156,7 +156,7 @@ class Cycles:
         for slot, name in names.items():
             general.registers.slots[slot] = (
                 t.zext(variables[name], VARIABLE_BITS, 64) if name
-                else t.undefined(f"register {slot} in a loop at {first.head:#x}", _bits(slot))
+                else t.undefined(f"register {slot} in a loop at {first.head:#x}", slot_bits(slot))
             )  # fmt: skip
         for key, region in first.memory.regions.items():
             changed = {
@@ -195,7 +195,7 @@ class Cycles:
             new = path.registers.slots[slot]
             expected = t.zext(found[names[slot]], VARIABLE_BITS, 64) if names.get(slot) else old
             if names.get(slot) != "" and new is not expected and new != expected:
-                yield f"register {slot} is as it should be", t.eq(_bits(slot), new, expected)
+                yield f"register {slot} is as it should be", t.eq(slot_bits(slot), new, expected)
         yield from cycle.round(variables, found)
         yield from cycle.holds(found)
         yield "there is less to go", t.ult(VARIABLE_BITS, cycle.left(found), cycle.left(variables))
@@ -241,7 +241,3 @@ def _changed(first: CallPath, again: list[CallPath]) -> list[int]:
         slot for slot in slots
         if any(each.registers.slots[slot] != first.registers.slots[slot] for each in again)
     ]  # fmt: skip
-
-
-def _bits(slot: int) -> int:
-    return 64 if slot < FIRST_VECTOR else 128

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from pytest_vigor import term as t
 from pytest_vigor.explore.block import Registers
-from pytest_vigor.explore.vex_registers import FIRST_VECTOR, FLAG_SLOTS
+from pytest_vigor.explore.vex_registers import FLAG_SLOTS, slot_bits
 from pytest_vigor.refine.array import INDEX_BITS, Array
 from pytest_vigor.refine.library import Library, NotShown, Telling, Unsettled, holding, unbroken
 from pytest_vigor.refine.loops import heads_of
@@ -129,7 +129,7 @@ def _held(
             return False
         return True
 
-    slots = [slot for slot, stride in enumerate(strides) if stride is None and _bits(slot) == 64]
+    slots = [slot for slot, stride in enumerate(strides) if stride is None and slot_bits(slot) == 64]
     slots = [slot for slot in slots if slot not in FLAG_SLOTS]
     found = {slot: next((held for held in loop.registers if is_so(slot, held)), None) for slot in slots}
     return {slot: held for slot, held in found.items() if held is not None}
@@ -172,8 +172,8 @@ def _stride(slot: int, before: Registers, after: list[Registers]) -> int | None:
         if new is old or new == old:
             changes.add(0)
             continue
-        whole = t.sub(64, new, old) if _bits(slot) == 64 else None
-        low = t.sub(32, t.extract(new, 64, 31, 0), t.extract(old, 64, 31, 0)) if _bits(slot) == 64 else None
+        whole = t.sub(64, new, old) if slot_bits(slot) == 64 else None
+        low = t.sub(32, t.extract(new, 64, 31, 0), t.extract(old, 64, 31, 0)) if slot_bits(slot) == 64 else None
         if isinstance(whole, int):
             changes.add(whole)
         elif isinstance(low, int) and _is_short(new) and _is_short(old):
@@ -188,12 +188,8 @@ def _is_argument(before: Registers, after: Registers) -> bool:
     return any(
         isinstance(old, t.Term) and old.undefined and isinstance(new, t.Term) and not new.undefined
         and isinstance(t.sub(32, t.extract(new, 64, 31, 0), t.extract(old, 64, 31, 0)), int)
-        for slot, (old, new) in enumerate(zip(before.slots, after.slots, strict=True)) if _bits(slot) == 64
+        for slot, (old, new) in enumerate(zip(before.slots, after.slots, strict=True)) if slot_bits(slot) == 64
     )  # fmt: skip
-
-
-def _bits(slot: int) -> int:
-    return 64 if slot < FIRST_VECTOR else 128
 
 
 def _is_short(value: Value) -> bool:
@@ -214,7 +210,7 @@ def _general(template: CallPath, again: list[CallPath], changes: Changes, array:
         if slot in changes.held:
             general.registers.slots[slot] = changes.held[slot](changes.rounds)
         elif stride is None:
-            general.registers.slots[slot] = t.undefined(f"register {slot} in a loop", _bits(slot))
+            general.registers.slots[slot] = t.undefined(f"register {slot} in a loop", slot_bits(slot))
         elif stride:
             general.registers.slots[slot] = _advanced(template.registers.slots[slot], stride, changes.counted)
     for key, region in template.memory.regions.items():
@@ -253,7 +249,7 @@ def _arrives(
         elif stride is not None:
             expected = _advanced(old, stride, further) if stride else old
             if new is not expected:
-                claims.append((f"register {slot} changes alike", t.eq(_bits(slot), new, expected)))
+                claims.append((f"register {slot} changes alike", t.eq(slot_bits(slot), new, expected)))
     for key, region in general.memory.regions.items():
         for at, cell in region.cells.items():
             if path.memory.regions[key].cells.get(at) != cell:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pytest_vigor import contract as c, term as t
-from pytest_vigor.explore.vex_registers import FIRST_VECTOR, FLAG_SLOTS
+from pytest_vigor.explore.vex_registers import FIRST_VECTOR, FLAG_SLOTS, slot_bits
 from pytest_vigor.number import Number
 from pytest_vigor.refine.library import NotShown, Unsettled, holding, unbroken
 from pytest_vigor.refine.loops import heads_of
@@ -96,7 +96,7 @@ class InRounds(Refinement):
     def _register(self, slot: int, first: CallPath, again: CallPath, contents: Mapping[t.Term, Value]) -> Bool:
         """That a register is made of what memory holds now as it was of what memory held then."""
         expected = t.substitute(first.registers.slots[slot], contents.get, {})
-        return t.eq(_bits(slot), again.registers.slots[slot], expected)
+        return t.eq(slot_bits(slot), again.registers.slots[slot], expected)
 
     # ---- memory
 
@@ -195,15 +195,11 @@ def _general(first: CallPath, counting: Mapping[int, int | None]) -> CallPath:
     for slot, change in counting.items():
         old = general.registers.slots[slot]
         if change is None:
-            general.registers.slots[slot] = t.undefined(f"register {slot} in a loop", _bits(slot))
+            general.registers.slots[slot] = t.undefined(f"register {slot} in a loop", slot_bits(slot))
         else:
             assert isinstance(old, int)
             general.registers.slots[slot] = _counted(old, t.scale(32, BEFORE, change))
     return general
-
-
-def _bits(slot: int) -> int:
-    return 64 if slot < FIRST_VECTOR else 128
 
 
 def _counted(count: Value, more: Value) -> Value:
