@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 from pytest_vigor import behaviour as b, term as t
-from pytest_vigor.behaviour import Assume, Behaviour, Oblige, Path
+from pytest_vigor.behaviour import Behaviour, Called, Path
 from pytest_vigor.contract import Contracts
 from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.headers import Header
@@ -219,7 +219,7 @@ def _scalar(name: str, bits: int, limits: Mapping[str, tuple[Term, int]]) -> Ite
 
 
 def _constants(behaviour: Behaviour) -> list[int]:
-    """Numbers that branches compare the results of calls with: values with a meaning of their own."""
+    """Numbers that the results of calls are compared with: values with a meaning of their own."""
     found: dict[int, None] = {}
     for term in _decisive(behaviour):
         if term.op == "eq" and isinstance(term.args[1], int) and 1 < term.args[1] < 1 << 32:
@@ -229,7 +229,7 @@ def _constants(behaviour: Behaviour) -> list[int]:
 
 
 def _ceilings(behaviour: Behaviour) -> list[Term]:
-    """Numbers computed from the configuration alone that branches compare others with: limits, likely."""
+    """Numbers computed from the configuration alone that others are compared with: limits, likely."""
     found: dict[Term, None] = {}
     for term in _decisive(behaviour):
         if term.op in ("ult", "ule"):
@@ -244,15 +244,17 @@ def _configured(term: Term) -> bool:
 
 
 def _decisive(behaviour: Behaviour) -> Iterator[Term]:
-    """Everything that conditions on paths are made of, each once."""
+    """Everything that conditions on paths, and what is passed to the library, are made of, each once."""
     seen: set[int] = set()
     for paths in behaviour.paths.values():
         for path in paths:
             for event in path.events():
-                stack: list[Any] = [event.condition] if isinstance(event, Assume | Oblige) else []
+                stack: list[Any] = [event.arguments if isinstance(event, Called) else event.condition]
                 while stack:
                     term = stack.pop()
-                    if isinstance(term, Term) and term.uid not in seen:
+                    if isinstance(term, tuple):
+                        stack.extend(term)
+                    elif isinstance(term, Term) and term.uid not in seen:
                         seen.add(term.uid)
                         yield term
                         stack.extend(term.args)

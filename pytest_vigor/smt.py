@@ -406,7 +406,7 @@ class Solver:
         with self.statistics.query():
             memo: dict[int, Any] = {}
             left = [t.substitute(each, replaced, memo) for each in conditions]
-            if any(each is False for each in left):
+            if any(each is False for each in left) or factors(left):
                 return None
             equal = [t.eq(leaf.width, leaf, given) for leaf, given in chosen.items() if given is not None]
             found = self._ask_bits([*left, *equal], min(self.resources, PATIENCE))
@@ -438,7 +438,7 @@ class Solver:
                 return Unsure(said.decode() if isinstance(said, bytes) else str(said))
         match found:
             case -1:
-                return Unsat(self._core(conditions) if len(conditions) > 1 and solver is self._solver else ())
+                return Unsat(self._core(solver, translator, conditions) if len(conditions) > 1 else ())
             case 1:
                 return Sat(z3.ModelRef(c.Z3_solver_get_model(ctx, solver.solver), solver.ctx), translator)
         return Unsure(str(c.Z3_solver_get_reason_unknown(ctx, solver.solver)))
@@ -505,7 +505,7 @@ class Solver:
             hints = example(rewritten)
             if hints:
                 hinted = [t.eq(h.width, h, v) if h.width else h if v else t.lnot(h) for h, v in hints.items()]
-                found = self._ask_bits([*hinted, *rewritten, *equal])
+                found = self._ask_bits([*rewritten, *equal], hints=hinted)
                 if isinstance(found, Sat):
                     return found
             if chosen:
@@ -514,7 +514,10 @@ class Solver:
                     return found
         return None
 
-    def _ask_bits(self, conditions: list[Bool], resources: int = PATIENCE, seed: int = 0) -> Answer:
+    def _ask_bits(
+        self, conditions: list[Bool], resources: int = PATIENCE, seed: int = 0, hints: Sequence[Bool] = ()
+    ) -> Answer:
+        """The answer of a solver that is asked nothing else. It heeds hints but for some that stand in the way."""
         bits = Translator()
         solver = z3.SolverFor("QF_UFBV", ctx=bits.context)
         solver.set("rlimit", resources)
@@ -522,17 +525,21 @@ class Solver:
         solver.set("ctrl_c", False)
         for each in conditions:
             c.Z3_solver_assert(solver.ctx.ref(), solver.solver, bits(each))
-        return self._ask(solver, bits, ())
+        answer, left = self._ask(solver, bits, tuple(hints)), list(hints)
+        while isinstance(answer, Unsat) and left:
+            left = [hint for place, hint in enumerate(left) if place not in answer.core] if answer.core else []
+            answer = self._ask(solver, bits, tuple(left))
+        return answer
 
-    def _core(self, conditions: tuple[Bool, ...]) -> tuple[int, ...]:
+    def _core(self, solver: Any, translator: Translator, conditions: tuple[Bool, ...]) -> tuple[int, ...]:
         """Which of the conditions that were asked about the solver's refutation used."""
-        ctx = self._solver.ctx.ref()
-        found = c.Z3_solver_get_unsat_core(ctx, self._solver.solver)
+        ctx = solver.ctx.ref()
+        found = c.Z3_solver_get_unsat_core(ctx, solver.solver)
         c.Z3_ast_vector_inc_ref(ctx, found)
         size = c.Z3_ast_vector_size(ctx, found)
         used = {c.Z3_get_ast_id(ctx, c.Z3_ast_vector_get(ctx, found, k)) for k in range(size)}
         c.Z3_ast_vector_dec_ref(ctx, found)
         return tuple(
             place for place, condition in enumerate(conditions)
-            if c.Z3_get_ast_id(ctx, self.translator.simple(condition)) in used
+            if c.Z3_get_ast_id(ctx, translator.simple(condition)) in used
         )  # fmt: skip

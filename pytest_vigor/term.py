@@ -910,7 +910,23 @@ def _compare(op: str, width: int, a: Value, b: Value) -> Bool:
             rule = ult if op == "ult" else slt
             return ite(0, test, rule(width, y, yes) if swap else rule(width, yes, y),  # type: ignore[no-any-return]
                        rule(width, y, no) if swap else rule(width, no, y))
+        if type(x) is Term and (chosen := _chosen(op, x)) is not None:
+            is_least, one, other = chosen
+            rule = ult if op == "ult" else slt
+            both = [rule(width, y, each) if swap else rule(width, each, y) for each in (one, other)]
+            return land(*both) if is_least == swap else lor(*both)
     return _make(op, 0, (a, b), width)
+
+
+def _chosen(op: str, value: Term) -> tuple[bool, Value, Value] | None:
+    """Whether a value is the less, or the greater, of two by a comparison, and of which; None if it is neither."""
+    if value.op != "ite" or type(value.args[0]) is not Term or value.args[0].op != op:
+        return None
+    sides = value.args[0].args
+    for yes, no in (value.args[1:], value.args[:0:-1]):
+        if yes == sides[0] and no == sides[1]:
+            return yes is value.args[1], yes, no
+    return None
 
 
 def _multiples(width: int, value: Value) -> tuple[int, dict[Term, int]] | None:

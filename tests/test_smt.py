@@ -176,3 +176,15 @@ def test_what_resembles_a_model_is_one_for_functions_too() -> None:
     found = Solver().resembling(conditions, {A: 7, byte(7): 5}.get)
     assert found is not None
     assert [found.value(byte(A)), found.value(byte(8))] == [5, 4]
+
+
+def test_hints_that_stand_in_the_way_are_not_heeded() -> None:
+    def byte(index: t.Value) -> t.Term:
+        return t.app("bytes", 8, (8, index))
+
+    hints = [t.eq(8, A, 7), t.eq(8, byte(A), 5), t.eq(8, byte(7), 6), t.eq(8, B, 3)]
+    found = Solver()._ask_bits([t.ult(8, A, 9)], hints=hints)
+    assert isinstance(found, Sat)
+    assert found.value(B) == 3
+    assert isinstance(Solver()._ask_bits([t.ult(8, A, 7)], hints=[t.eq(8, A, 8)]), Sat)
+    assert isinstance(Solver()._ask_bits([t.ult(8, A, 7), t.ult(8, 7, A)], hints=hints), Unsat)

@@ -171,3 +171,22 @@ def test_sums_with_a_factor_in_common_keep_their_order() -> None:
 
             assert at(condition) == (at(a) < at(b)), t.show(condition)
     assert shorter > 20
+
+
+@pytest.mark.parametrize("less", [t.ult, t.slt])
+def test_comparing_with_the_less_or_the_greater_of_two_is_comparing_with_both(less: Any) -> None:
+    x, y, z = (t.var(name, 4) for name in "xyz")
+    for yes, no in ((x, y), (y, x)):
+        chosen = t.ite(4, less(4, x, y), yes, no)
+        for a, b in ((chosen, z), (z, chosen), (chosen, 5), (5, chosen), (chosen, x), (y, chosen)):
+            condition = less(4, a, b)
+            assert isinstance(condition, bool) or condition.op in ("land", "lor", "lnot", "ult", "slt")
+            for number in range(1 << 12):
+                values = {x.uid: number & 15, y.uid: number >> 4 & 15, z.uid: number >> 8}
+
+                def at(value: t.Value, values: dict[int, int] = values) -> int:
+                    return t.evaluate(value, lambda leaf, _: values[leaf.uid], {})  # type: ignore[no-any-return]
+
+                assert at(condition) == less(4, at(a), at(b)), t.show(condition)
+    assert less(4, t.ite(4, less(4, x, y), x, y), z) is t.lor(less(4, x, z), less(4, y, z))
+    assert less(4, z, t.ite(4, less(4, x, y), x, y)) is t.land(less(4, z, x), less(4, z, y))
