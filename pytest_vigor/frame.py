@@ -58,19 +58,17 @@ class Frame:
     def _byte(self, offset: Value, count: int) -> Value:
         for position in range(count - 1, -1, -1):
             write = self.writes[position]
+            distance = t.sub(OFFSET_BITS, offset, write.offset)
+            low, high = self.limits.reach(OFFSET_BITS, distance) if self.limits else t.bounds(distance)
+            if low >= write.size_bytes:
+                continue
             happens = self.happens(write)
             if happens is False:
                 continue
             guard = True if happens else write.guard
-            distance = t.sub(OFFSET_BITS, offset, write.offset)
             if isinstance(distance, int):
-                if distance < write.size_bytes:
-                    part = t.extract(write.value, 8 * write.size_bytes, 8 * distance + 7, 8 * distance)
-                    return part if guard is True else t.ite(8, guard, part, self._byte(offset, position))
-                continue
-            low, high = self.limits.reach(OFFSET_BITS, distance) if self.limits else t.bounds(distance)
-            if low >= write.size_bytes:
-                continue
+                part = t.extract(write.value, 8 * write.size_bytes, 8 * distance + 7, 8 * distance)
+                return part if guard is True else t.ite(8, guard, part, self._byte(offset, position))
             out = self._byte(offset, position)
             for k in range(write.size_bytes):
                 if low <= k <= high:

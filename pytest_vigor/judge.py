@@ -14,7 +14,7 @@ from pytest_vigor import behaviour as b, term as t
 from pytest_vigor.assumption import cited
 from pytest_vigor.behaviour import Behaviour, Path
 from pytest_vigor.contract import Contracts
-from pytest_vigor.equalities import Settled
+from pytest_vigor.equalities import Settled, same_arguments, uncut
 from pytest_vigor.frame import Frame
 from pytest_vigor.ghost.facts import Facts, Mark
 from pytest_vigor.headers import Header
@@ -317,7 +317,8 @@ class Judging:
         """The solver's answer to whether conditions can hold here."""
         self._learn()
         self.solver.follow([*self.prepared.base, *self._held])
-        return self.solver.check(*conditions, exact=exact, rewrite=self._settled_form)
+        plainer = [self._settled_form(condition) for condition in conditions]
+        return self.solver.check(*plainer, exact=exact, rewrite=self._settled_form)
 
     def _settled_form(self, condition: Bool) -> Bool:
         self.settled.settle()
@@ -358,6 +359,9 @@ class Judging:
 
     def branch(self, condition: Bool, decisions: list[Any]) -> bool:
         """Which way to go on; the other way later, if it is possible too."""
+        decided = self._compared(condition)
+        if decided is not None:
+            return decided
         if not self.possible(condition):
             if not self.possible(t.lnot(condition)):
                 raise Discarded
@@ -366,6 +370,24 @@ class Judging:
         if self.possible(t.lnot(condition)):
             self.later([*decisions, False], self._model)
         self._model = model
+        return True
+
+    def _compared(self, condition: Bool) -> bool | None:
+        """Whether a condition holds once it is known which places are the same whose contents it compares. Whether two
+        places are is a small question, and whether their contents are a large one."""
+        found = None
+        for same in same_arguments(self._settled_form(condition)):
+            if self._learn_if_so(same):
+                found = self.decided(condition)
+                if found is not None:
+                    break
+        return found
+
+    def _learn_if_so(self, condition: Bool) -> bool:
+        """Whether a condition is found to hold here, which is known from then on, and was not before."""
+        if self.decided(condition) is not None or self.possible(t.lnot(condition)):
+            return False
+        self.add(condition)
         return True
 
     def later(self, decisions: list[Any], model: Sat | None = None) -> None:
@@ -459,6 +481,8 @@ class Judging:
             given = Inputs(fitted(run, device, 16), packet.length_bits, time, _opaque(packet.frame))
             for condition in input_conditions(given, inputs.now):
                 run.assume(condition)
+            for fits in uncut(each.value for each in given.frame.writes):
+                self._learn_if_so(fits)
             paths = subject.behaviour.paths["nf_process"]
             impossible = self.impossible.setdefault(tuple(run.decisions), set())
             chosen = paths[run.pick(len(paths))]

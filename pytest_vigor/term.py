@@ -9,7 +9,7 @@ masks become concatenations of pieces (so that a byte-swapped header field is th
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import count, pairwise
 from math import gcd
@@ -1046,37 +1046,47 @@ def shape(term: Term) -> Any:
     return term.data
 
 
-def substitute(value: Any, replace: Callable[[Term], Any | None], memo: dict[int, Any]) -> Any:
+_NOTHING: Mapping[Term, Any] = {}
+
+
+def substitute(
+    value: Any, replace: Callable[[Term], Any | None], memo: dict[int, Any], forms: Mapping[Term, Any] = _NOTHING
+) -> Any:
     """Rebuilds a value with some leaves replaced. ``replace`` is asked for each ``var`` and ``app`` (whose arguments
-    are already rebuilt) and returns ``None`` to keep it."""
+    are already rebuilt) and returns ``None`` to keep it. ``forms`` are replacements of other terms."""
     if type(value) is not Term:
         return value
     done = memo.get(value.uid)
     if done is not None:
         return done
-    args = [substitute(a, replace, memo) for a in value.args]
+    args = [substitute(a, replace, memo, forms) for a in value.args]
     same = all(x is y for x, y in zip(args, value.args, strict=True))
     new: Any = value if same else build(value.op, value.width, args, shape(value))
-    if type(new) is Term and new.op in ("var", "app", "undefined"):
-        replaced = replace(new)
+    if type(new) is Term:
+        replaced = replace(new) if new.op in ("var", "app", "undefined") else forms.get(new)
         new = new if replaced is None else replaced
     memo[value.uid] = new
     return new
 
 
-def leaves(value: Any, seen: dict[int, Term] | None = None) -> dict[int, Term]:
-    """Every ``var``, ``undefined`` and ``app`` in a value, by uid."""
-    seen = {} if seen is None else seen
+def parts(value: Any) -> Iterator[Term]:
+    """Every term in a value, itself included, each once."""
     visited: set[int] = set()
     stack = [value]
     while stack:
         term = stack.pop()
-        if type(term) is not Term or term.uid in visited:
-            continue
-        visited.add(term.uid)
+        if type(term) is Term and term.uid not in visited:
+            visited.add(term.uid)
+            yield term
+            stack.extend(term.args)
+
+
+def leaves(value: Any, seen: dict[int, Term] | None = None) -> dict[int, Term]:
+    """Every ``var``, ``undefined`` and ``app`` in a value, by uid."""
+    seen = {} if seen is None else seen
+    for term in parts(value):
         if term.op in ("var", "app", "undefined"):
             seen[term.uid] = term
-        stack.extend(term.args)
     return seen
 
 

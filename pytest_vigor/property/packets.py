@@ -86,7 +86,10 @@ class Header:
         return value_of(field, value) if isinstance(value, int) else value
 
     def _must_be_there(self, name: str) -> None:
-        if not self:
+        there = self._packet.there
+        if self._name not in there and self:
+            there.add(self._name)
+        if self._name not in there:
             raise AbsentHeader(
                 f"packet.{self._name}.{name} is read where the packet has no {self._name} header: "
                 f"say assume(packet.{self._name}) first"
@@ -103,13 +106,14 @@ class Header:
 class Packet:
     """A packet's bytes and length, with its headers decoded by field. Numbers are in host order."""
 
-    __slots__ = ("any_bytes", "facts", "frame", "length_bits", "run")
+    __slots__ = ("any_bytes", "facts", "frame", "length_bits", "run", "there")
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(
         self, run: Run, facts: Knowledge, frame: Frame, length: Value, any_bytes: tuple[Wildcard, ...] = ()
     ) -> None:
         self.run, self.facts, self.frame, self.length_bits, self.any_bytes = run, facts, frame, length, any_bytes
+        self.there: set[str] = set()  #: headers that are known to be there: on a run, what is so stays so
 
     @property
     def length(self) -> Any:
