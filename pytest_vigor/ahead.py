@@ -27,7 +27,7 @@ def idle_processors() -> int:
 
 
 class Ahead:
-    """Children of this process that do jobs from the last one on, while this one begins with the first.
+    """Children of this process that do jobs from the last one back, while this one begins with the first.
 
     Whoever does a job holds a lock on its byte of a file; when a process dies, the system releases its locks. What a
     job comes to is not told here: it must leave it somewhere.
@@ -37,18 +37,20 @@ class Ahead:
         """Job ``k`` is what this process would do at place ``k``."""
         self._claims: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 # closed by close
         self._children: list[int] = []
-        for _ in range(min(processes, len(jobs))):
+        processes = min(processes, len(jobs))
+        for which in range(processes):
             child = _fork()
             if child == 0:
-                self._run(jobs)
+                self._run(jobs, len(jobs) * which // processes)
             self._children.append(child)
 
-    def _run(self, jobs: Sequence[Callable[[], object]]) -> None:
-        """The child: it never returns."""
+    def _run(self, jobs: Sequence[Callable[[], object]], first: int) -> None:
+        """The child: it never returns. Neighbours have much in common, so each begins elsewhere."""
         status = 1
         try:
             with _alone():
-                for place in reversed(range(len(jobs))):
+                for back in range(1, len(jobs) + 1):
+                    place = (-back - first) % len(jobs)
                     if self._claimed(place):
                         with suppress(Exception):  # whoever comes to it next will see
                             jobs[place]()

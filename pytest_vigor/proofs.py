@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from pytest_vigor.ahead import Ahead, idle_processors
 from pytest_vigor.check import Checker
 from pytest_vigor.dependence import Dependence, files_opened
-from pytest_vigor.items import arguments_ahead, arguments_of
+from pytest_vigor.errors import VigorError
+from pytest_vigor.items import arguments_ahead, arguments_of, network_function
 from pytest_vigor.network_function import NetworkFunction
 from pytest_vigor.store import Store
 from pytest_vigor.verdict import Proved, Verdict
@@ -24,7 +26,7 @@ Judged = tuple[Verdict, Record]
 
 @dataclass(frozen=True, slots=True)
 class _Others:
-    """The processes that are at work on properties of one NF, and the places of these by their ids."""
+    """The processes that are at work on properties, and the places of these by their ids."""
 
     ahead: Ahead
     places: Mapping[str, int]
@@ -110,8 +112,8 @@ class Proofs:
             return None
 
     def _begin(self, item: pytest.Function, nf: NetworkFunction, key: str | None) -> None:
-        """Has other processes begin with the NF's last properties, if they have nothing else to do and this one is to
-        be proved."""
+        """Has other processes begin with the last properties, if they have nothing else to do and this one is to be
+        proved."""
         if self.workers <= 0 or (self._others is not None and not self._others.ahead.done()):
             return
         self.close()
@@ -119,20 +121,32 @@ class Proofs:
             return
         jobs: list[Callable[[], object]] = []
         places: dict[str, int] = {}
-        mark, items = item.get_closest_marker("nf"), item.session.items
-        for other in items[items.index(item) + 1 :]:
-            if not isinstance(other, pytest.Function) or "step" not in other.fixturenames:
-                continue
-            arguments = arguments_ahead(other)
-            if arguments is None or other.path.parent != item.path.parent or other.get_closest_marker("nf") != mark:
-                continue
-            later = self._key(other, nf, arguments)
-            if later is not None and self._get(later) is None:
-                places[other.nodeid] = len(jobs)
-                jobs.append(lambda o=other, a=arguments, k=later: self._judged(o, nf, a, k))  # type: ignore[misc]
-        if jobs and self.checker.explore(nf).given_up is None:
+        about: set[NetworkFunction] = set()
+        for other, its, arguments, later in self._to_prove_after(item):
+            places[other.nodeid] = len(jobs)
+            jobs.append(lambda o=other, n=its, a=arguments, k=later: self._judged(o, n, a, k))  # type: ignore[misc]
+            about.add(its)
+        # Who goes on with the same network function had better have explored it before.
+        if jobs and (about != {nf} or self.checker.explore(nf).given_up is None):
             work = self.checker.work
             tell, work.tell, self.checker.only_proofs = work.tell, None, True  # for the others
             self._others = _Others(Ahead(jobs, self.workers), places)
             work.tell, self.checker.only_proofs = tell, False
             self._given.update(places)
+
+    def _to_prove_after(
+        self, item: pytest.Function
+    ) -> Iterator[tuple[pytest.Function, NetworkFunction, dict[str, Any], str]]:
+        """Properties beside this one that come later, can be run without fixtures, and are not proved yet."""
+        items = item.session.items
+        for other in items[items.index(item) + 1 :]:
+            if not isinstance(other, pytest.Function) or "step" not in other.fixturenames:
+                continue
+            arguments = arguments_ahead(other)
+            if arguments is None or other.path.parent != item.path.parent:
+                continue
+            with suppress(VigorError):  # which it says itself when it is run
+                nf = network_function(other)
+                key = self._key(other, nf, arguments)
+                if key is not None and self._get(key) is None:
+                    yield other, nf, arguments, key
