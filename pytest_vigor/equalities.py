@@ -41,9 +41,7 @@ class Equalities:
 
     def __call__(self, value: Any) -> Any:
         """The value, rewritten."""
-        if self._seen_by.isdisjoint(t.leaf_uids(value)):
-            return value
-        return t.substitute(value, self._replace, self._memo, self._forms)
+        return t.substitute(value, self._replace, self._memo, self._forms, self._seen_by)
 
     def _replace(self, leaf: Term) -> Any:
         return self._of.get(leaf)
@@ -94,20 +92,25 @@ class Equalities:
             return value if each is term else None
 
         memo: dict[int, Any] = {}
-        forms = {term: value}
+        forms, within = {term: value}, {_trigger(term)}
 
         def rewritten(known: dict[Term, Any]) -> dict[Term, Any]:
-            pairs = [(t.substitute(each, replace, memo, forms), other) for each, other in known.items()]
+            pairs = [(t.substitute(each, replace, memo, forms, within), other) for each, other in known.items()]
             return {
-                each: t.substitute(other, replace, memo, forms)
+                each: t.substitute(other, replace, memo, forms, within)
                 for each, other in pairs if isinstance(each, Term) and (each.op in LEAVES) is (known is self._of)
             }  # fmt: skip
 
         self._of, self._forms = rewritten(self._of), rewritten(self._forms)
         (self._of if term.op in LEAVES else self._forms)[term] = value
-        self._seen_by |= {each.uid for each in self._of} | {next(iter(t.leaf_uids(each))) for each in self._forms}
+        self._seen_by |= {_trigger(each) for each in (*self._of, *self._forms)}
         self._memo = {}
         return True
+
+
+def _trigger(term: Term) -> int:
+    """A leaf that is wherever a term is."""
+    return term.uid if term.op in LEAVES else next(iter(t.leaf_uids(term)))
 
 
 def _by_parts(whole: Term, other: Any) -> Iterator[Bool]:

@@ -7,14 +7,13 @@ What has no such reading is left out of what is assumed, so only "this cannot be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from itertools import combinations, islice
 from typing import Any
 
-import z3
-
 from pytest_vigor import term as t
+from pytest_vigor.arithmetic import Arithmetic, Expression, Model
 from pytest_vigor.known import Known
 from pytest_vigor.term import Bool, Term
 
@@ -23,35 +22,15 @@ PAIRS = 60  #: of applications of a function that are compared
 RESOURCES = 200_000  #: z3's rlimit for one attempt: about a CPU second
 
 
-_asked: list[z3.Context] = []
-
-
-@contextmanager
-def at_work(context: z3.Context) -> Iterator[None]:
-    """While z3 answers a question in a context. To interrupt it at any other time would break what comes next."""
-    _asked.append(context)
-    try:
-        yield
-    finally:
-        _asked.remove(context)
-
-
-def interrupt() -> None:
-    """Ends what z3 is at, if anything."""
-    for context in list(_asked):
-        context.interrupt()
-
-
 class _NoReading(Exception):
     """A term that has no integer reading here."""
 
 
 class Integers:
-    """One question: terms as integers, with what ties their parts together. It has a context of z3 of its own: then the
-    answer does not depend on what was asked before."""
+    """One question: terms as integers, with what ties their parts together."""
 
     def __init__(self) -> None:
-        self.context = z3.Context()
+        self.z = Arithmetic()
         self._memo: dict[int, Any] = {}
         self._signed_memo: dict[int, Any] = {}
         self.leaves: list[Term] = []
@@ -61,11 +40,11 @@ class Integers:
         self._cuts: dict[tuple[int, int], tuple[Any, Any]] = {}
 
     def _int(self, value: int) -> Any:
-        return z3.IntVal(value, self.context)
+        return self.z.integer(value)
 
     def _new(self, low: int, high: int) -> Any:
         self._fresh += 1
-        value = z3.Int(f"q{self._fresh}", self.context)
+        value = self.z.unknown(f"q{self._fresh}")
         self.ties += [value >= low, value <= high]
         return value
 
@@ -78,7 +57,7 @@ class Integers:
         return self._memo[value.uid]
 
     def _leaf(self, term: Term) -> Any:
-        value = z3.Int(f"t{term.uid}", self.context)
+        value = self.z.unknown(f"t{term.uid}")
         self.leaves.append(term)
         self.ties += [value >= term.lo, value <= term.hi]
         return value
@@ -96,7 +75,7 @@ class Integers:
                     continue  # numbers, which are not equal
                 with suppress(_NoReading):
                     same = [self.number(a) == self.number(b) for _, a, b in differ]
-                    self.ties.append(z3.Implies(z3.And(*same, self.context), self.value(one) == self.value(other)))
+                    self.ties.append(self.z.implied(self.z.every(*same), self.value(one) == self.value(other)))
 
     def value(self, leaf: Term) -> Any:
         """The reading of an unknown."""
@@ -140,10 +119,10 @@ class Integers:
                 high, low = term.data
                 return self._cut(self._cut(args[0], high + 1)[1], low)[0]
             case "ite":
-                return z3.If(self.truth(args[0]), self.number(args[1]), self.number(args[2]))
+                return self.z.either(self.truth(args[0]), self.number(args[1]), self.number(args[2]))
             case "sext":
                 inner = self._signed(args[0], args[0].width)
-                return z3.If(inner < 0, inner + (1 << term.width), inner)
+                return self.z.either(inner < 0, inner + (1 << term.width), inner)
             case "mul":
                 a, b = args
                 return self._wrapped(term, self._product(self.number(a), self.number(b)), a.lo * b.lo, a.hi * b.hi)
@@ -161,7 +140,7 @@ class Integers:
             return number, (self._int(0), 0)
         if high >> place == 0:
             return self._int(0), (number, high)
-        key = (number.get_id(), place)
+        key = (number.id, place)
         if key not in self._cuts:
             above, below = self._new(0, high >> place), self._new(0, (1 << place) - 1)
             self.ties.append(number == above * (1 << place) + below)
@@ -170,23 +149,23 @@ class Integers:
 
     def _product(self, a: Any, b: Any) -> Any:
         """The product of two unknowns as an unknown of its own: it grows with either factor."""
-        if z3.is_int_value(a) or z3.is_int_value(b):
+        if a.value is not None or b.value is not None:
             return a * b
         for x, y, known in self._products:
-            if {x.get_id(), y.get_id()} == {a.get_id(), b.get_id()}:
+            if {x.id, y.id} == {a.id, b.id}:
                 return known
         self._fresh += 1
-        out = z3.Int(f"p{self._fresh}", self.context)
-        self.ties += [out >= 0, z3.Implies(b >= 1, out >= a), z3.Implies(a >= 1, out >= b)]
-        self.ties += [z3.Implies(z3.Or(a == 0, b == 0), out == 0)]
+        out = self.z.unknown(f"p{self._fresh}")
+        self.ties += [out >= 0, self.z.implied(b >= 1, out >= a), self.z.implied(a >= 1, out >= b)]
+        self.ties += [self.z.implied(self.z.some(a == 0, b == 0), out == 0)]
         for x, y, other in self._products:
             for mine, shared in ((a, b), (b, a)):
                 for theirs, same in ((x, y), (y, x)):
-                    if shared.get_id() == same.get_id():
+                    if shared.id == same.id:
                         self.ties += [
-                            z3.Implies(mine < theirs, out + shared <= other),
-                            z3.Implies(theirs < mine, other + shared <= out),
-                            z3.Implies(mine == theirs, out == other),
+                            self.z.implied(mine < theirs, out + shared <= other),
+                            self.z.implied(theirs < mine, other + shared <= out),
+                            self.z.implied(mine == theirs, out == other),
                         ]
         self._products.append((a, b, out))
         return out
@@ -197,8 +176,8 @@ class Integers:
         if pair.uid not in self._memo:
             ones = t.mask(term.width)
             quotient, rest = self._new(0, ones), self._new(0, t.bounds(term.args[0])[1])
-            divided = z3.And(a == self._product(quotient, b) + rest, rest < b, quotient <= a)
-            self.ties.append(z3.If(b == 0, z3.And(quotient == ones, rest == a), divided))
+            divided = self.z.every(a == self._product(quotient, b) + rest, rest < b, quotient <= a)
+            self.ties.append(self.z.either(b == 0, self.z.every(quotient == ones, rest == a), divided))
             self._memo[pair.uid] = (quotient, rest)
         return self._memo[pair.uid][term.op == "urem"]
 
@@ -215,7 +194,7 @@ class Integers:
     def truth(self, condition: Bool) -> Any:
         """A condition over the integers."""
         if isinstance(condition, bool):
-            return z3.BoolVal(condition, self.context)
+            return self.z.truth(condition)
         args = condition.args
         match condition.op:
             case "eq":
@@ -228,18 +207,18 @@ class Integers:
                 a, b = self._signed(args[0], condition.data), self._signed(args[1], condition.data)
                 return a < b if condition.op == "slt" else a <= b
             case "lnot":
-                return z3.Not(self.truth(args[0]))
+                return self.z.negated(self.truth(args[0]))
             case "land":
-                return z3.And(*[self.truth(a) for a in args], self.context)
+                return self.z.every(*[self.truth(a) for a in args])
             case "lor":
-                return z3.Or(*[self.truth(a) for a in args], self.context)
+                return self.z.some(*[self.truth(a) for a in args])
             case "iff":
                 return self.truth(args[0]) == self.truth(args[1])
             case "ite":
-                return z3.If(self.truth(args[0]), self.truth(args[1]), self.truth(args[2]))
+                return self.z.either(self.truth(args[0]), self.truth(args[1]), self.truth(args[2]))
             case "var" | "app":
                 self.leaves.append(condition)
-                return z3.Bool(f"b{condition.uid}", self.context)
+                return self.z.unknown_truth(f"b{condition.uid}")
         raise _NoReading
 
     def _equal(self, width: int, a: Any, b: Any) -> Any:
@@ -265,16 +244,16 @@ class Integers:
             terms = [t.signed(k, width) * self._signed(a, width) for a, k in zip(value.args, coeffs, strict=True)]
             return sum(terms, self._int(t.signed(const, width)))
         number = self.number(value)
-        return z3.If(number >= half, number - 2 * half, number)
+        return self.z.either(number >= half, number - 2 * half, number)
 
     def _signed_product(self, term: Term, width: int) -> Any:
         """A product that does not wrap: it is known where no factor is negative."""
         if term.uid not in self._signed_memo:
             sides = [(self._signed(each, width), UNKNOWN.signed_reach(width, each)[0]) for each in term.args]
             self._fresh += 1
-            out = self._signed_memo[term.uid] = z3.Int(f"s{self._fresh}", self.context)
-            known = self._product(*(side if low >= 0 else z3.If(side >= 0, side, 0) for side, low in sides))
-            self.ties.append(z3.Implies(z3.And(*(side >= 0 for side, low in sides), self.context), out == known))
+            out = self._signed_memo[term.uid] = self.z.unknown(f"s{self._fresh}")
+            known = self._product(*(side if low >= 0 else self.z.either(side >= 0, side, 0) for side, low in sides))
+            self.ties.append(self.z.implied(self.z.every(*(side >= 0 for side, low in sides)), out == known))
         return self._signed_memo[term.uid]
 
 
@@ -299,31 +278,25 @@ def example(conditions: Iterable[Bool], resources: int = RESOURCES) -> dict[Term
     for condition in conditions:
         integers.take(condition, read)
     model = _answer(integers, read, resources)
-    if not isinstance(model, z3.ModelRef):
+    if not isinstance(model, Model):
         return {}
     out = {}
     for leaf in dict.fromkeys(integers.leaves):
-        value = model.eval(integers.value(leaf))
-        if leaf.op in ("var", "app") and (z3.is_int_value(value) or z3.is_true(value) or z3.is_false(value)):
-            out[leaf] = value.as_long() if leaf.width else int(z3.is_true(value))
+        value = model.value(integers.value(leaf))
+        if leaf.op in ("var", "app") and value is not None:
+            out[leaf] = int(value)
     return out
 
 
-def _answer(integers: Integers, conditions: list[Any], resources: int) -> z3.ModelRef | bool | None:
+def _answer(integers: Integers, conditions: list[Expression], resources: int) -> Model | bool | None:
     """A model, False where there is none, None where the solver gives up."""
     integers.tie_applications()
     seed, budget = 0, min(RESOURCES, resources)
     while budget <= resources:
-        solver = z3.SolverFor("LIA", ctx=integers.context)
-        solver.set("rlimit", budget)
-        solver.set("ctrl_c", False)
-        solver.set("random_seed", seed)  # where it gets lost once it need not get lost again
-        solver.add(*conditions, *integers.ties)
-        with at_work(integers.context):
-            answer = solver.check()
-        if answer != z3.unknown:
-            return solver.model() if answer == z3.sat else False
-        seed, budget = seed + 1, 2 * budget
+        answer = integers.z.solved("LIA", [*conditions, *integers.ties], budget, seed)
+        if answer is not None:
+            return answer
+        seed, budget = seed + 1, 2 * budget  # where it gets lost once it need not get lost again
     return None
 
 

@@ -17,7 +17,8 @@ import z3
 from z3 import z3core as c
 
 from pytest_vigor import term as t
-from pytest_vigor.integers import RESOURCES, at_work, example, impossible, interrupt
+from pytest_vigor.arithmetic import at_work, interrupt
+from pytest_vigor.integers import RESOURCES, example, impossible
 from pytest_vigor.interrupt import on_interrupt
 from pytest_vigor.term import Bool, Term
 from pytest_vigor.work import Work

@@ -9,7 +9,7 @@ masks become concatenations of pieces (so that a byte-swapped header field is th
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import reduce
 from itertools import count, pairwise
 from math import gcd
@@ -1050,16 +1050,20 @@ _NOTHING: Mapping[Term, Any] = {}
 
 
 def substitute(
-    value: Any, replace: Callable[[Term], Any | None], memo: dict[int, Any], forms: Mapping[Term, Any] = _NOTHING
-) -> Any:
+    value: Any, replace: Callable[[Term], Any | None], memo: dict[int, Any], forms: Mapping[Term, Any] = _NOTHING,
+    within: Set[int] | None = None,
+) -> Any:  # fmt: skip
     """Rebuilds a value with some leaves replaced. ``replace`` is asked for each ``var`` and ``app`` (whose arguments
-    are already rebuilt) and returns ``None`` to keep it. ``forms`` are replacements of other terms."""
+    are already rebuilt) and returns ``None`` to keep it. ``forms`` are replacements of other terms. Only what has a
+    leaf ``within`` these uids is looked into, if they are given."""
     if type(value) is not Term:
         return value
     done = memo.get(value.uid)
     if done is not None:
         return done
-    args = [substitute(a, replace, memo, forms) for a in value.args]
+    if within is not None and within.isdisjoint(leaf_uids(value)):
+        return value
+    args = [substitute(a, replace, memo, forms, within) for a in value.args]
     same = all(x is y for x, y in zip(args, value.args, strict=True))
     new: Any = value if same else build(value.op, value.width, args, shape(value))
     if type(new) is Term:
@@ -1099,7 +1103,8 @@ def leaf_uids(value: Any) -> frozenset[int]:
         return frozenset()
     found = _leaf_uids.get(value.uid)
     if found is None:
-        found = _leaf_uids[value.uid] = frozenset(leaves(value))
+        own = (value.uid,) if value.op in ("var", "app", "undefined") else ()
+        found = _leaf_uids[value.uid] = frozenset(own).union(*map(leaf_uids, value.args))
     return found
 
 

@@ -44,6 +44,7 @@ FLOORS = """
 0  network_function assumption compiler frame hooks number packet trace verdict
 0  addresses ahead dependence notation
 0  layout term
+0  arithmetic
 0  errors interrupt work
 """
 

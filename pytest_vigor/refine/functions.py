@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import z3
-
-from pytest_vigor.integers import Integers, at_work
+from pytest_vigor.arithmetic import Model
+from pytest_vigor.integers import Integers
 from pytest_vigor.term import Bool, Term, Value
 
 ATTEMPTS = (8_000_000, 20_000_000, 60_000_000)  #: z3's rlimit for each: where it gets lost once, it need not again
@@ -25,8 +24,7 @@ class Functions(Integers):
         if term.op != "app":
             return super()._number(term)
         name, widths = term.data
-        sorts = [z3.IntSort(self.context)] * (len(widths) + 1)
-        value = z3.Function(f"{name}/{widths}/{term.width}", *sorts)(*(self.number(each) for each in term.args))
+        value = self.z.applied(f"{name}/{widths}/{term.width}", *(self.number(each) for each in term.args))
         self.ties += [value >= term.lo, value <= term.hi]
         return value
 
@@ -34,7 +32,7 @@ class Functions(Integers):
 class Example:
     """Values that satisfy all conditions."""
 
-    def __init__(self, integers: Functions, model: z3.ModelRef) -> None:
+    def __init__(self, integers: Functions, model: Model) -> None:
         self._integers, self._model = integers, model
 
     def seen(self, value: Value) -> Any:
@@ -42,8 +40,7 @@ class Example:
         integers = self._integers
         if not isinstance(value, Term):
             return value
-        found = self._model.eval(integers.number(value) if value.width else integers.truth(value), True)
-        return found.as_long() if value.width else z3.is_true(found)
+        return self._model.value(integers.number(value) if value.width else integers.truth(value), complete=True)
 
 
 def example(conditions: Sequence[Bool], attempts: Sequence[int] = ATTEMPTS) -> Example | bool | None:
@@ -53,15 +50,9 @@ def example(conditions: Sequence[Bool], attempts: Sequence[int] = ATTEMPTS) -> E
     read: list[Any] = []
     unread = [each for each in conditions if not integers.take(each, read)]
     for seed, resources in enumerate(attempts):
-        solver = z3.SolverFor("QF_UFLIA", ctx=integers.context)
-        solver.set("rlimit", resources)
-        solver.set("random_seed", seed)
-        solver.set("ctrl_c", False)
-        solver.add(*read, *integers.ties)
-        with at_work(integers.context):
-            answer = solver.check()
-        if answer == z3.unsat:
+        answer = integers.z.solved("QF_UFLIA", [*read, *integers.ties], resources, seed)
+        if answer is False:
             return False
-        if answer == z3.sat:
-            return None if unread else Example(integers, solver.model())
+        if isinstance(answer, Model):
+            return None if unread else Example(integers, answer)
     return None
