@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from secrets import token_hex
 from time import perf_counter
 from typing import Any
 
@@ -77,6 +78,7 @@ class Checker:
     explored: dict[NetworkFunction, Explored] = field(default_factory=dict)
     _contracts: tuple[Contracts, str] | None = None
     _binaries: dict[NetworkFunction, tuple[Binary, str]] = field(default_factory=dict)
+    _session: str = field(default_factory=lambda: token_hex(8))  #: which processes that it has begun share
 
     def __post_init__(self) -> None:
         bound_memory(self.work.memory_mib)
@@ -118,8 +120,7 @@ class Checker:
         binary, key = self.identified(nf)
         given_up = None
         with self.store.lock(key):
-            subject = self._remember(nf, key)
-            cached = subject is not None
+            subject, cached = self._remember(nf, key)
             if subject is None:
                 subject, given_up = self._explore(nf, binary, key)
         self.work.end()
@@ -132,18 +133,19 @@ class Checker:
     def _solver(self) -> Solver:
         return Solver(statistics=Statistics(work=self.work))
 
-    def _remember(self, nf: NetworkFunction, key: str) -> Subject | None:
+    def _remember(self, nf: NetworkFunction, key: str) -> tuple[Subject | None, bool]:
+        """What is kept of an NF, and whether another session has found it out."""
         kept = self.store.get(key)
         if kept is None:
-            return None
+            return None, False
         try:
             subject = self._subject(kept["behaviour"], Header.from_json(kept["header"]), kept["invariants"])
             if not kept["discharged"]:
                 self.work.begin(f"obligations of {nf.name}", cpu_seconds=self.cpu_seconds)
                 subject.duties = obligations(subject)
         except (KeyError, TypeError, ValueError, IndexError, VigorError, Exhausted):
-            return None  # damaged, or of another version: explored anew
-        return subject
+            return None, False  # damaged, or of another version: explored anew
+        return subject, kept.get("session") != self._session
 
     def _subject(self, dumped: Any, header: Header, invariants: Sequence[str]) -> Subject:
         """What is believed of an NF, from its Behaviour as it is kept; its obligations are not looked at."""
@@ -180,6 +182,7 @@ class Checker:
                 "header": header.to_json(),
                 "invariants": [each.text for each in subject.invariants],
                 "discharged": not subject.duties,
+                "session": self._session,
             },
         )
         return subject, None
