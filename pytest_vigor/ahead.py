@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import mmap
 import os
 import signal
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from time import sleep
-from typing import IO, Any
+from functools import partial
+from time import process_time, sleep
+from typing import Any
 
 MOST = 7  #: processes besides this one
+ALONE_SECONDS = 0.2  #: of CPU time, before others are asked to help with what is left
 LOOK_SECONDS = 0.01  #: between two looks whether another process is done
 _DEBUGGERS = ("pydevd", "debugpy")
 
@@ -35,7 +37,7 @@ class Ahead:
 
     def __init__(self, jobs: Sequence[Callable[[], object]], processes: int) -> None:
         """Job ``k`` is what this process would do at place ``k``."""
-        self._claims: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 # closed by close
+        self._claims = os.memfd_create("claims")  # to open a file might look like a property that reads one
         self._children: list[int] = []
         processes = min(processes, len(jobs))
         for which in range(processes):
@@ -83,7 +85,54 @@ class Ahead:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
         self._children.clear()
-        self._claims.close()
+        if self._claims >= 0:
+            os.close(self._claims)
+            self._claims = -1
+
+
+class Shared:
+    """Jobs that this process does one after another, of which others are given those that are left after a while.
+
+    A job comes to some bytes, to ``size_bytes`` at most, or to None where it is not for another process to say.
+    ``idle`` tells how many processes could be of use.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Callable[[], bytes | None]], size_bytes: int, idle: Callable[[], int]
+    ) -> None:
+        self._jobs, self._size, self._idle = jobs, size_bytes, idle
+        self._first = 0
+        self._ahead: Ahead | None = None
+        self._started = process_time()
+
+    def found(self, place: int, meanwhile: Callable[[], object]) -> bytes | None:
+        """What another process has found, zeros behind it; None if this one is to do the job, as no other does then."""
+        left = len(self._jobs) - place
+        if self._ahead is None and left > 1 and self._is_long() and (idle := self._idle()):
+            self._first = place
+            self._room = mmap.mmap(-1, left * (1 + self._size))
+            self._ahead = Ahead([partial(self._do, k, job) for k, job in enumerate(self._jobs[place:])], idle)
+        if self._ahead is None:
+            return None
+        self._ahead.reach(place - self._first, meanwhile)
+        start = (place - self._first) * (1 + self._size)
+        return self._room[start + 1 : start + 1 + self._size] if self._room[start] else None
+
+    def _is_long(self) -> bool:
+        return process_time() - self._started > ALONE_SECONDS
+
+    def _do(self, place: int, job: Callable[[], bytes | None]) -> None:
+        found = job()
+        if found is not None:
+            start = place * (1 + self._size)
+            self._room[start + 1 : start + 1 + self._size] = found.ljust(self._size, b"\0")
+            self._room[start] = 1  # at last: who dies before that has done nothing
+
+    def close(self) -> None:
+        """Ends the others."""
+        if self._ahead is not None:
+            self._ahead.close()
+            self._room.close()
 
 
 def _fork() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +38,7 @@ from pytest_vigor.verdict import Proved, Refuted, Unknown, Verdict
 from pytest_vigor.work import Exhausted, Work
 
 ATTEMPTS = 4
+GARBAGE = (50_000, 20, 100)  #: Python's thresholds for collecting it: terms are many, and in no cycles
 NATIVE_CPU_SECONDS = 2.0
 
 
@@ -75,6 +77,7 @@ class Checker:
     work: Work = field(default_factory=Work)
     contract_modules: Sequence[Any] = ()
     only_proofs: bool = False  #: whether no other verdict is wanted
+    idle: Callable[[], int] = lambda: 0  #: how many other processors have nothing to do
     explored: dict[NetworkFunction, Explored] = field(default_factory=dict)
     _contracts: tuple[Contracts, str] | None = None
     _binaries: dict[NetworkFunction, tuple[Binary, str]] = field(default_factory=dict)
@@ -83,6 +86,8 @@ class Checker:
     def __post_init__(self) -> None:
         bound_memory(self.work.memory_mib)
         interruptible()
+        gc.freeze()
+        gc.set_threshold(*GARBAGE)
 
     @property
     def contracts(self) -> Contracts:
@@ -130,6 +135,9 @@ class Checker:
         self.explored[nf] = out
         return out
 
+    def _idle(self) -> int:
+        return 0 if self.only_proofs else self.idle()  # the others are busy with what is only for them
+
     def _solver(self) -> Solver:
         return Solver(statistics=Statistics(work=self.work))
 
@@ -150,7 +158,7 @@ class Checker:
     def _subject(self, dumped: Any, header: Header, invariants: Sequence[str]) -> Subject:
         """What is believed of an NF, from its Behaviour as it is kept; its obligations are not looked at."""
         behaviour = b.load(dumped)
-        subject = Subject(behaviour, header, self.contracts, [], self._solver())
+        subject = Subject(behaviour, header, self.contracts, [], self._solver(), idle=self._idle)
         subject.prepare()
         known = {each.text: each for guess in candidates(behaviour, header) for each in guess.variants()}
         subject.invariants = [known[text] for text in invariants]
@@ -162,12 +170,12 @@ class Checker:
         header = read_header(nf.header, [build.libvig_root()])
         self.work.begin(f"exploring {nf.name}", cpu_seconds=self.cpu_seconds)
         behaviour = explore(binary, header, self.contracts, self.work)
-        subject = Subject(behaviour, header, self.contracts, [], self._solver())
+        subject = Subject(behaviour, header, self.contracts, [], self._solver(), idle=self._idle)
         subject.prepare()
         unfinished = any(path.kind == "budget" for paths in behaviour.paths.values() for path in paths)
         self.work.begin(f"what holds between steps of {nf.name}", cpu_seconds=self.cpu_seconds, unit="rounds")
         try:
-            prover = Prover(behaviour, self.contracts, subject.accepted, subject.solver)
+            prover = Prover(behaviour, self.contracts, subject.accepted, subject.solver, self._idle)
             subject.invariants = prover.invariants(candidates(behaviour, header))
             self.work.go_on(f"obligations of {nf.name}", of=sum(map(len, behaviour.paths.values())))
             subject.duties = obligations(subject)

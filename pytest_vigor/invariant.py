@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any
 
 from pytest_vigor import behaviour as b, term as t
+from pytest_vigor.ahead import Shared
 from pytest_vigor.behaviour import Behaviour, Called, Path
 from pytest_vigor.contract import Contracts
 from pytest_vigor.ghost.facts import Facts
@@ -280,6 +283,7 @@ class Prover:
     contracts: Contracts
     accepted: Bool
     solver: Solver
+    idle: Callable[[], int] = lambda: 0  #: how many other processors have nothing to do
 
     def invariants(self, guesses: Iterator[Invariant]) -> list[Invariant]:
         """Those guesses (or what they weaken to) that hold initially and that every step preserves together."""
@@ -350,12 +354,23 @@ class Prover:
     def _not_preserved(self, current: list[Invariant]) -> set[int]:
         failed: set[int] = set()
         seen: set[Any] = set()
-        for entry, paths in self.behaviour.paths.items():
-            if entry == "nf_init":
-                continue
-            for path in paths:
-                if path.ending == "returned":
+        steps = [
+            (path, entry) for entry, paths in self.behaviour.paths.items() if entry != "nf_init"
+            for path in paths if path.ending == "returned"
+        ]  # fmt: skip
+
+        def elsewhere(path: Path, entry: str) -> bytes:
+            self._step(path, entry, current, failed, seen)
+            return bytes(id(each) in failed for each in current)
+
+        jobs = [partial(elsewhere, *step) for step in steps]
+        with closing(Shared(jobs, len(current), self.idle)) as shared:
+            for place, (path, entry) in enumerate(steps):
+                found = shared.found(place, self.solver.statistics.work.check)
+                if found is None:
                     self._step(path, entry, current, failed, seen)
+                else:
+                    failed.update(id(each) for each, has_failed in zip(current, found, strict=True) if has_failed)
         return failed
 
     def _step(

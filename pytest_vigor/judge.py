@@ -6,14 +6,18 @@ are possible and the function is run again for each. An assert that can fail is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from pytest_vigor import behaviour as b, term as t
+from pytest_vigor.ahead import Shared
 from pytest_vigor.assumption import cited
 from pytest_vigor.behaviour import Behaviour, Path
 from pytest_vigor.contract import Contracts
+from pytest_vigor.dependence import files_opened
 from pytest_vigor.equalities import Settled, same_arguments, uncut
 from pytest_vigor.frame import Frame
 from pytest_vigor.ghost.facts import Facts, Mark
@@ -45,6 +49,7 @@ from pytest_vigor.witness import but_for_checksums
 from pytest_vigor.work import Exhausted, Work
 
 DECISION_LIMIT = 2_000
+LOOKED, REACHED = 1, 2
 SUMS = 4  #: in a value that the solver had better not look into
 PROBE = Path(None, "probe")  #: before anything has happened
 
@@ -85,6 +90,7 @@ class Subject:
     accepted: Bool = True
     duties: list[Duty] = field(default_factory=list)
     prepared: dict[int, Prepared | None] = field(default_factory=dict)  #: paths, by their identity
+    idle: Callable[[], int] = lambda: 0  #: how many other processors have nothing to do
 
     @property
     def work(self) -> Work:
@@ -542,43 +548,86 @@ def _exhausted(budget: Exhausted, path: Path, place: int, of: int) -> Unknown:
     return Unknown(f"the budget of {budget} ran out on path {place} of {of}, {at}", budget.remedy, where)
 
 
+@dataclass(slots=True)
+class _OnPath:
+    """What comes of a property on a path."""
+
+    looked: bool = False
+    reached: bool = False
+    outcome: _Failure | Unknown | None = None
+
+    @classmethod
+    def of(cls, subject: Subject, path: Path, function: Callable[[Step], Any], reached: bool) -> _OnPath:
+        """``reached`` says whether some assert of the property is known to be reached, on whatever path."""
+        prepared = subject.prepare_path(path)
+        if prepared is None:
+            return cls(reached=reached)
+        judging = Judging(subject, path, prepared, function)
+        judging.reached = reached
+        outcome = judging.run()
+        return cls(judging.looked, judging.reached, outcome)
+
+
+class _OnPaths:
+    """What comes of a property on one path after another. If that takes long, other processes do the last ones."""
+
+    def __init__(self, subject: Subject, paths: Sequence[Path], function: Callable[[Step], Any]) -> None:
+        self.subject, self.paths, self.function = subject, paths, function
+        self.reached = False
+        self._shared = Shared([partial(self._elsewhere, path) for path in paths], 1, subject.idle)
+
+    def at(self, place: int) -> _OnPath:
+        """On the path at this place, to which this process comes now."""
+        found = self._shared.found(place, self.subject.work.check)
+        if found is not None:
+            on = _OnPath(bool(found[0] & LOOKED), bool(found[0] & REACHED))
+        else:
+            on = _OnPath.of(self.subject, self.paths[place], self.function, self.reached)
+        if self.paths[place] is not PROBE:
+            self.reached |= on.reached
+        return on
+
+    def _elsewhere(self, path: Path) -> bytes | None:
+        """What another process can say: that nothing fails. If the property reads files, this one has to know."""
+        with files_opened() as opened:
+            on = _OnPath.of(self.subject, path, self.function, self.reached)
+        self.reached |= on.reached
+        return None if on.outcome is not None or opened else bytes([on.looked * LOOKED | on.reached * REACHED])
+
+    def close(self) -> None:
+        """Ends other processes."""
+        self._shared.close()
+
+
 def judge(
     subject: Subject, function: Callable[[Step], Any], claim: str, looked: set[int] | None = None
 ) -> Verdict:
     """The verdict on a property of an explored NF, on the budget of the subject's work. ``looked`` gets the places of
     those paths of nf_process that the property's assumptions do not leave out."""
-    reached = False
     unknown: Unknown | None = None
     paths = list(subject.behaviour.paths.get("nf_process", ()))
     if subject.duties:  # also where no path goes on after a broken obligation, the property may ask about it
         paths.insert(0, PROBE)
     subject.work.of = len(paths)
-    for number_, path in enumerate(paths):
-        try:
-            subject.work.at(number_)
-            prepared = subject.prepare_path(path)
-            if prepared is None:
-                continue
-            judging = Judging(subject, path, prepared, function)
-            judging.reached = reached
-            outcome = judging.run()
-        except Exhausted as budget:
-            return _exhausted(budget, path, number_ + 1, len(paths))
-        if judging.looked and looked is not None and path is not PROBE:
-            looked.add(number_ - (paths[0] is PROBE))
-        if isinstance(outcome, _Failure):
-            return Refuted(claim, outcome.model)
-        if path is PROBE:
-            continue
-        if isinstance(outcome, Unknown):
-            unknown = unknown or outcome
-        reached = reached or judging.reached
+    with closing(_OnPaths(subject, paths, function)) as on_paths:
+        for number_, path in enumerate(paths):
+            try:
+                subject.work.at(number_)
+                on = on_paths.at(number_)
+            except Exhausted as budget:
+                return _exhausted(budget, path, number_ + 1, len(paths))
+            if on.looked and looked is not None and path is not PROBE:
+                looked.add(number_ - (paths[0] is PROBE))
+            if isinstance(on.outcome, _Failure):
+                return Refuted(claim, on.outcome.model)
+            if isinstance(on.outcome, Unknown) and path is not PROBE:
+                unknown = unknown or on.outcome
     stuck = [duty for duty in subject.duties if duty.kind.startswith("stuck:")]
     if not subject.behaviour.accepted and not stuck:
         return Unknown("nf_init accepts no configuration", "let it return true for some")
     if unknown is not None:
         return unknown
-    if not reached and subject.behaviour.accepted:
+    if not on_paths.reached and subject.behaviour.accepted:
         return Vacuous("no assert of this property is reached on any path")
     if stuck:
         return Unknown(stuck[0].detail, "see docs/unknown.md", stuck[0].where)

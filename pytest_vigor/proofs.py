@@ -46,6 +46,7 @@ class Proofs:
 
     def __post_init__(self) -> None:
         self._store = Store(self.checker.store.folder / "proofs", KEPT)
+        self.checker.idle = self._idle
 
     @classmethod
     def of(
@@ -75,6 +76,10 @@ class Proofs:
         if self._others is not None:
             self._others.ahead.close()
             self._others = None
+
+    def _idle(self) -> int:
+        """How many processors have nothing to do, as far as this session goes."""
+        return self.workers if self._others is None or self._others.ahead.done() else 0
 
     def _wait(self, item: pytest.Function, nf: NetworkFunction) -> bool:
         """Waits for whoever is at work on a property; whether it is one of theirs."""
