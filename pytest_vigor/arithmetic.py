@@ -5,30 +5,13 @@ They are written as for these classes, and make the same expressions. All live a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import z3
 from z3 import z3core as c
 
-_asked: list[z3.Context] = []
-
-
-@contextmanager
-def at_work(context: z3.Context) -> Iterator[None]:
-    """While z3 answers a question in a context. To interrupt it at any other time would break what comes next."""
-    _asked.append(context)
-    try:
-        yield
-    finally:
-        _asked.remove(context)
-
-
-def interrupt() -> None:
-    """Ends what z3 is at, if anything."""
-    for context in list(_asked):
-        context.interrupt()
+from pytest_vigor.room import Room, at_work
 
 
 class Expression:
@@ -73,36 +56,33 @@ class Expression:
         return self.of.compared(c.Z3_mk_eq, self, other)
 
 
-class Arithmetic:
-    """A context of z3 of its own, and what is made in it: an answer does not depend on what was asked before."""
+class Arithmetic(Room):
+    """What is made in a context of its own: an answer does not depend on what was asked before."""
 
     def __init__(self) -> None:
-        self.context = z3.Context()
-        self.ref = self.context.ref()
-        self._integers, self._truths = c.Z3_mk_int_sort(self.ref), c.Z3_mk_bool_sort(self.ref)
-        for sort in (self._integers, self._truths):
-            c.Z3_inc_ref(self.ref, c.Z3_sort_to_ast(self.ref, sort))
+        super().__init__()
+        self._integers = self.keep_sort(c.Z3_mk_int_sort(self.ref))
+        self._truths = self.keep_sort(c.Z3_mk_bool_sort(self.ref))
         self._functions: dict[tuple[str, int], Any] = {}
 
-    def _kept(self, ast: Any, value: int | None = None) -> Expression:
-        c.Z3_inc_ref(self.ref, ast)
-        return Expression(self, ast, value)
+    def _expression(self, ast: Any, value: int | None = None) -> Expression:
+        return Expression(self, self.keep(ast), value)
 
     def integer(self, value: int) -> Expression:
         """A number."""
-        return self._kept(c.Z3_mk_numeral(self.ref, str(value), self._integers), value)
+        return self._expression(c.Z3_mk_numeral(self.ref, str(value), self._integers), value)
 
     def truth(self, value: bool) -> Expression:
         """True or false."""
-        return self._kept(c.Z3_mk_true(self.ref) if value else c.Z3_mk_false(self.ref))
+        return self._expression(c.Z3_mk_true(self.ref) if value else c.Z3_mk_false(self.ref))
 
     def unknown(self, name: str) -> Expression:
         """An unknown number."""
-        return self._kept(c.Z3_mk_const(self.ref, c.Z3_mk_string_symbol(self.ref, name), self._integers))
+        return self._expression(c.Z3_mk_const(self.ref, c.Z3_mk_string_symbol(self.ref, name), self._integers))
 
     def unknown_truth(self, name: str) -> Expression:
         """An unknown truth value."""
-        return self._kept(c.Z3_mk_const(self.ref, c.Z3_mk_string_symbol(self.ref, name), self._truths))
+        return self._expression(c.Z3_mk_const(self.ref, c.Z3_mk_string_symbol(self.ref, name), self._truths))
 
     def applied(self, name: str, *arguments: Expression) -> Expression:
         """The value of an unknown function of numbers, a number."""
@@ -110,10 +90,10 @@ class Arithmetic:
         if key not in self._functions:
             symbol = c.Z3_mk_string_symbol(self.ref, name)
             domain = (c.Sort * count)(*[self._integers] * count)
-            function = c.Z3_mk_func_decl(self.ref, symbol, count, domain, self._integers)
-            c.Z3_inc_ref(self.ref, c.Z3_func_decl_to_ast(self.ref, function))
-            self._functions[key] = function
-        return self._kept(c.Z3_mk_app(self.ref, self._functions[key], count, self._asts(arguments)))
+            self._functions[key] = self.keep_function(
+                c.Z3_mk_func_decl(self.ref, symbol, count, domain, self._integers)
+            )
+        return self._expression(c.Z3_mk_app(self.ref, self._functions[key], count, self._asts(arguments)))
 
     def _asts(self, expressions: Sequence[Any]) -> Any:
         asts = [(each if isinstance(each, Expression) else self.integer(each)).ast for each in expressions]
@@ -121,19 +101,19 @@ class Arithmetic:
 
     def made(self, make: Any, *operands: Any) -> Expression:
         """What an operation of many makes of operands."""
-        return self._kept(make(self.ref, len(operands), self._asts(operands)))
+        return self._expression(make(self.ref, len(operands), self._asts(operands)))
 
     def compared(self, make: Any, one: Any, other: Any) -> Expression:
         """What an operation of two makes of operands."""
-        return self._kept(make(self.ref, *self._asts((one, other))))
+        return self._expression(make(self.ref, *self._asts((one, other))))
 
     def either(self, test: Expression, yes: Any, no: Any) -> Expression:
         """One of two numbers."""
-        return self._kept(c.Z3_mk_ite(self.ref, test.ast, *self._asts((yes, no))))
+        return self._expression(c.Z3_mk_ite(self.ref, test.ast, *self._asts((yes, no))))
 
     def negated(self, one: Expression) -> Expression:
         """That something is not so."""
-        return self._kept(c.Z3_mk_not(self.ref, one.ast))
+        return self._expression(c.Z3_mk_not(self.ref, one.ast))
 
     def every(self, *all_: Expression) -> Expression:
         """That all are so."""

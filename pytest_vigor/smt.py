@@ -17,9 +17,9 @@ import z3
 from z3 import z3core as c
 
 from pytest_vigor import term as t
-from pytest_vigor.arithmetic import at_work, interrupt
 from pytest_vigor.integers import RESOURCES, example, impossible
 from pytest_vigor.interrupt import on_interrupt
+from pytest_vigor.room import Room, at_work, interrupt
 from pytest_vigor.term import Bool, Term
 from pytest_vigor.work import Work
 
@@ -108,7 +108,7 @@ def _incremental(context: Any, resources: int) -> Any:
     return solver
 
 
-class Translator:
+class Translator(Room):
     """Terms to z3 expressions, each once, in a context of its own: what z3 does depends on what else is in there. Keeps
     a reference to every expression that it made.
 
@@ -117,27 +117,18 @@ class Translator:
     """
 
     def __init__(self, abstract: bool = False) -> None:
+        super().__init__()
         self.abstract = abstract
-        self.context = z3.Context()
-        self._ctx = self.context.ref()
         self._asts: dict[int, Any] = {}
         self._simple: dict[int, Any] = {}
         self._products: dict[int, bool] = {}
-        self._sorts: dict[int, Any] = {0: self._keep_sort(c.Z3_mk_bool_sort(self._ctx))}
+        self._sorts: dict[int, Any] = {0: self.keep_sort(c.Z3_mk_bool_sort(self.ref))}
         self._functions: dict[tuple[Any, ...], Any] = {}
-        self._true, self._false = self._keep(c.Z3_mk_true(self._ctx)), self._keep(c.Z3_mk_false(self._ctx))
-
-    def _keep(self, ast: Any) -> Any:
-        c.Z3_inc_ref(self._ctx, ast)
-        return ast
-
-    def _keep_sort(self, sort: Any) -> Any:
-        c.Z3_inc_ref(self._ctx, c.Z3_sort_to_ast(self._ctx, sort))
-        return sort
+        self._true, self._false = self.keep(c.Z3_mk_true(self.ref)), self.keep(c.Z3_mk_false(self.ref))
 
     def _sort(self, width: int) -> Any:
         if width not in self._sorts:
-            self._sorts[width] = self._keep_sort(c.Z3_mk_bv_sort(self._ctx, width))
+            self._sorts[width] = self.keep_sort(c.Z3_mk_bv_sort(self.ref, width))
         return self._sorts[width]
 
     def products(self, value: Any) -> bool:
@@ -149,21 +140,20 @@ class Translator:
         return self._products[value.uid]
 
     def numeral(self, value: int, width: int) -> Any:
-        return self._keep(c.Z3_mk_numeral(self._ctx, str(value), self._sort(width)))
+        return self.keep(c.Z3_mk_numeral(self.ref, str(value), self._sort(width)))
 
     def _function(self, name: str, domain: tuple[int, ...], width: int) -> Any:
         key = (name, domain, width)
         if key not in self._functions:
             sorts = (c.Sort * len(domain))(*[self._sort(w) for w in domain])
-            symbol = c.Z3_mk_string_symbol(self._ctx, name)
-            function = c.Z3_mk_func_decl(self._ctx, symbol, len(domain), sorts, self._sort(width))
-            c.Z3_inc_ref(self._ctx, c.Z3_func_decl_to_ast(self._ctx, function))
-            self._functions[key] = function
+            symbol = c.Z3_mk_string_symbol(self.ref, name)
+            function = c.Z3_mk_func_decl(self.ref, symbol, len(domain), sorts, self._sort(width))
+            self._functions[key] = self.keep_function(function)
         return self._functions[key]
 
     def _apply(self, name: str, domain: tuple[int, ...], width: int, args: list[Any]) -> Any:
         function = self._function(name, domain, width)
-        return self._keep(c.Z3_mk_app(self._ctx, function, len(args), (c.Ast * len(args))(*args)))
+        return self.keep(c.Z3_mk_app(self.ref, function, len(args), (c.Ast * len(args))(*args)))
 
     def simple(self, condition: Bool) -> Any:
         """A condition in z3's own normal form. An incremental solver brings only the first of what it is told into that
@@ -172,7 +162,7 @@ class Translator:
             return self(condition)
         ast = self._simple.get(condition.uid)
         if ast is None:
-            ast = self._simple[condition.uid] = self._keep(c.Z3_simplify(self._ctx, self(condition)))
+            ast = self._simple[condition.uid] = self.keep(c.Z3_simplify(self.ref, self(condition)))
         return ast
 
     def __call__(self, value: Any, width: int = 0) -> Any:
@@ -186,7 +176,7 @@ class Translator:
         return ast
 
     def _translate(self, term: Term) -> Any:
-        ctx, width, args = self._ctx, term.width, term.args
+        ctx, width, args = self.ref, term.width, term.args
         match term.op:
             case "var" | "undefined":
                 return self._apply(term.data, (), width, [])
@@ -200,46 +190,46 @@ class Translator:
                     ast = self(a, width)
                     if k == t.mask(width):
                         made = c.Z3_mk_bvneg if total is None else c.Z3_mk_bvsub
-                        total = self._keep(made(ctx, ast) if total is None else made(ctx, total, ast))
+                        total = self.keep(made(ctx, ast) if total is None else made(ctx, total, ast))
                         continue
                     if k != 1:
-                        ast = self._keep(c.Z3_mk_bvmul(ctx, self.numeral(k, width), ast))
-                    total = ast if total is None else self._keep(c.Z3_mk_bvadd(ctx, total, ast))
+                        ast = self.keep(c.Z3_mk_bvmul(ctx, self.numeral(k, width), ast))
+                    total = ast if total is None else self.keep(c.Z3_mk_bvadd(ctx, total, ast))
                 return total
             case "extract":
-                return self._keep(c.Z3_mk_extract(ctx, *term.data, self(args[0])))
+                return self.keep(c.Z3_mk_extract(ctx, *term.data, self(args[0])))
             case "zext":
-                return self._keep(c.Z3_mk_zero_ext(ctx, width - args[0].width, self(args[0])))
+                return self.keep(c.Z3_mk_zero_ext(ctx, width - args[0].width, self(args[0])))
             case "sext":
-                return self._keep(c.Z3_mk_sign_ext(ctx, width - args[0].width, self(args[0])))
+                return self.keep(c.Z3_mk_sign_ext(ctx, width - args[0].width, self(args[0])))
             case "concat":
                 asts = [self(a, w) for a, w in zip(args, term.data, strict=True)]
                 joined = asts[0]
                 for ast in asts[1:]:
-                    joined = self._keep(c.Z3_mk_concat(ctx, joined, ast))
+                    joined = self.keep(c.Z3_mk_concat(ctx, joined, ast))
                 return joined
             case "ite":
-                return self._keep(c.Z3_mk_ite(ctx, self(args[0]), self(args[1], width), self(args[2], width)))
+                return self.keep(c.Z3_mk_ite(ctx, self(args[0]), self(args[1], width), self(args[2], width)))
             case "lnot":
-                return self._keep(c.Z3_mk_not(ctx, self(args[0])))
+                return self.keep(c.Z3_mk_not(ctx, self(args[0])))
             case "iff":
-                return self._keep(c.Z3_mk_iff(ctx, self(args[0]), self(args[1])))
+                return self.keep(c.Z3_mk_iff(ctx, self(args[0]), self(args[1])))
             case "land" | "lor":
                 make = c.Z3_mk_and if term.op == "land" else c.Z3_mk_or
-                return self._keep(make(ctx, len(args), (c.Ast * len(args))(*[self(a) for a in args])))
+                return self.keep(make(ctx, len(args), (c.Ast * len(args))(*[self(a) for a in args])))
         if term.op == "opaque":
             return self._apply(f"opaque.{term.uid}", (), width, []) if self.abstract else self(args[0])
         if self.abstract and term.op in PRODUCTS:
             asts = [self(args[0], width), self(args[1], width)]
             return self._apply(f"{term.op}.{width}", (width, width), width, asts)
         operand = term.data if term.width == 0 else width
-        return self._keep(_BINARY[term.op](ctx, self(args[0], operand), self(args[1], operand)))
+        return self.keep(_BINARY[term.op](ctx, self(args[0], operand), self(args[1], operand)))
 
     def model_truth(self, model: Any, condition: Term) -> bool | None:
         """Whether a z3 model satisfies a condition, None if z3 does not say."""
         result = (c.Ast * 1)()
-        c.Z3_model_eval(self._ctx, model.model, self.simple(condition), True, result)
-        return {1: True, -1: False}.get(c.Z3_get_bool_value(self._ctx, result[0]))
+        c.Z3_model_eval(self.ref, model.model, self.simple(condition), True, result)
+        return {1: True, -1: False}.get(c.Z3_get_bool_value(self.ref, result[0]))
 
     def model_value(self, model: Any, leaf: Term, args: tuple[Any, ...]) -> Any:
         """The value of a variable, or of a function at concrete arguments, in a z3 model."""
@@ -249,10 +239,10 @@ class Translator:
         else:
             ast = self(leaf)
         result = (c.Ast * 1)()
-        c.Z3_model_eval(self._ctx, model.model, ast, True, result)
+        c.Z3_model_eval(self.ref, model.model, ast, True, result)
         if leaf.width == 0:
-            return bool(c.Z3_get_bool_value(self._ctx, result[0]) == 1)
-        return int(c.Z3_get_numeral_string(self._ctx, result[0]))
+            return bool(c.Z3_get_bool_value(self.ref, result[0]) == 1)
+        return int(c.Z3_get_numeral_string(self.ref, result[0]))
 
 
 _BINARY = {

@@ -45,6 +45,7 @@ FLOORS = """
 0  addresses ahead dependence notation
 0  layout term
 0  arithmetic
+0  room
 0  errors interrupt work
 """
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import z3
 from z3 import z3core as c
 
-from pytest_vigor.arithmetic import at_work
 from pytest_vigor.refine.cuts import Cuts
+from pytest_vigor.room import at_work
 from pytest_vigor.smt import Answer, Sat, Unsat, Unsure
 from pytest_vigor.term import Bool
 
