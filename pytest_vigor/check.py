@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
@@ -39,7 +41,18 @@ from pytest_vigor.work import Exhausted, Work
 
 ATTEMPTS = 4
 GARBAGE = (50_000, 20, 100)  #: Python's thresholds for collecting it: terms are many, and in no cycles
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  #: as <malloc.h> has them
+KEPT_BYTES = 1 << 28
 NATIVE_CPU_SECONDS = 2.0
+
+
+def _be_lavish() -> None:
+    """Has this process keep memory that it is soon to need again: a short question makes and frees megabytes."""
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
+    with suppress(AttributeError, OSError):  # it is glibc's
+        for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+            ctypes.CDLL(None).mallopt(option, KEPT_BYTES)
 
 
 class Unwanted(Exception):
@@ -86,8 +99,7 @@ class Checker:
     def __post_init__(self) -> None:
         bound_memory(self.work.memory_mib)
         interruptible()
-        gc.freeze()
-        gc.set_threshold(*GARBAGE)
+        _be_lavish()
 
     @property
     def contracts(self) -> Contracts:

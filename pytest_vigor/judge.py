@@ -50,6 +50,7 @@ from pytest_vigor.work import Exhausted, Work
 
 DECISION_LIMIT = 2_000
 LOOKED, REACHED = 1, 2
+SOLVERS = 8  #: for all paths
 SUMS = 4  #: in a value that the solver had better not look into
 PROBE = Path(None, "probe")  #: before anything has happened
 
@@ -91,10 +92,19 @@ class Subject:
     duties: list[Duty] = field(default_factory=list)
     prepared: dict[int, Prepared | None] = field(default_factory=dict)  #: paths, by their identity
     idle: Callable[[], int] = lambda: 0  #: how many other processors have nothing to do
+    solvers: list[Solver] = field(default_factory=list)  #: for paths, in turn
 
     @property
     def work(self) -> Work:
         return self.solver.statistics.work
+
+    def another_solver(self) -> Solver:
+        """A solver for a path: one of its own for as long as there are few, for a solver takes megabytes, and telling it
+        what it is to forget for the next path takes time."""
+        statistics = self.solver.statistics
+        if len(self.solvers) < SOLVERS:
+            self.solvers.append(Solver(translator=self.solver.translator, statistics=statistics))
+        return self.solvers[len(self.prepared) % SOLVERS]
 
     def prepare(self) -> None:
         self.accepted = accepted_conditions(self.behaviour, self.contracts)
@@ -236,8 +246,8 @@ class SymbolicRun:
 
 @dataclass(slots=True)
 class Prepared:
-    """A path on the state between steps, ready for properties to be run on it. All paths share the subject's solver,
-    which is told anew what a path does not have in common with the one before: a solver takes megabytes."""
+    """A path on the state between steps, ready for properties to be run on it. Paths that share a solver have it told
+    anew what they do not have in common with the one before."""
 
     instance: Instance
     facts: Facts
@@ -246,6 +256,7 @@ class Prepared:
     given: list[Bool]
     base: list[Bool]  #: all of this, what paths have in common first
     model: Sat | None  #: of the path; None where the solver is unsure
+    solver: Solver
     answers: dict[tuple[Any, ...], Answer] = field(default_factory=dict)  #: to what was asked on runs so far
 
     @classmethod
@@ -263,12 +274,13 @@ class Prepared:
         settled.settle()
         if settled.impossible:
             return None
-        subject.solver.follow(base)
-        answer = subject.solver.check(exact=False)
+        solver = subject.another_solver()
+        solver.follow(base)
+        answer = solver.check(exact=False)
         if isinstance(answer, Unsat):
             return None
         model = answer if isinstance(answer, Sat) else None
-        return cls(instance, facts, facts.mark(), settled, [*inputs, *instance.conditions], base, model)
+        return cls(instance, facts, facts.mark(), settled, [*inputs, *instance.conditions], base, model, solver)
 
 
 class Judging:
@@ -280,7 +292,7 @@ class Judging:
         self.subject, self.path, self.function = subject, path, function
         self.prepared, self.instance, self.facts = prepared, prepared.instance, prepared.facts
         self.given = prepared.given
-        self.solver = subject.solver
+        self.solver = prepared.solver
         self.work: list[tuple[list[Any], Sat | None]] = []
         self.reached = False
         self.looked = False  #: whether some run is not left out by what the property assumes
