@@ -99,7 +99,7 @@ class Subject:
         return self.solver.statistics.work
 
     def another_solver(self) -> Solver:
-        """A solver for a path: one of its own for as long as there are few, for a solver takes megabytes, and telling it
+        """A solver for a path: one of its own for as long as there are few. A solver takes megabytes, and to tell it
         what it is to forget for the next path takes time."""
         statistics = self.solver.statistics
         if len(self.solvers) < SOLVERS:
