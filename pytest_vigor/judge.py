@@ -101,10 +101,12 @@ class Subject:
     def another_solver(self) -> Solver:
         """A solver for a path: one of its own for as long as there are few. A solver takes megabytes, and to tell it
         what it is to forget for the next path takes time."""
-        statistics = self.solver.statistics
         if len(self.solvers) < SOLVERS:
-            self.solvers.append(Solver(translator=self.solver.translator, statistics=statistics))
-        return self.solvers[len(self.prepared) % SOLVERS]
+            solver = Solver(translator=self.solver.translator, statistics=self.solver.statistics)
+        else:
+            solver = self.solvers.pop(0)
+        self.solvers.append(solver)
+        return solver
 
     def prepare(self) -> None:
         self.accepted = accepted_conditions(self.behaviour, self.contracts)
