@@ -16,7 +16,7 @@ from time import process_time, sleep
 from typing import Any
 
 MOST = 7  #: processes besides this one
-ALONE_SECONDS = 0.2  #: of CPU time, before others are asked to help with what is left
+ALONE_SECONDS = 0.1  #: of CPU time, before others are asked to help with what is left
 LOOK_SECONDS = 0.01  #: between two looks whether another process is done
 _DEBUGGERS = ("pydevd", "debugpy")
 

@@ -28,7 +28,8 @@ PRODUCTS = frozenset({"mul", "udiv", "urem", "sdiv", "srem", "opaque"})
 SUMS_SHARE = 40  #: percent of the resources, for questions over the integers
 SUMS_MOST = 1_600_000  #: of them
 LATEST = 8  #: conditions that the question is likely about where nothing but these is asked
-PATIENCE = 400_000  #: the same for the incremental solver, which is quick or gets lost: some tenths of a second
+PATIENCE = 400_000  #: the same for a solver that is quick or gets lost: some tenths of a second
+BRIEFLY = 200_000  #: the same where there are other ways to find out
 EXAMPLES = (1, 1_000_000_000)  #: for factors that stand in the way of a model
 QUICK = 20_000  #: for a first attempt over the integers, which is quick or gets lost, too
 ATTEMPTS = 8  #: at a question asked for itself: how long one takes is a matter of luck
@@ -323,14 +324,14 @@ class Solver:
     _followed: list[tuple[Bool, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._solver = _incremental(self.translator.context, min(self.resources, PATIENCE))
+        self._solver = _incremental(self.translator.context, min(self.resources, BRIEFLY))
         self._solver.push()  # from the first level on it works incrementally, which is much the faster way here
 
     def limit(self, resources: int) -> None:
         """Sets the budget of each further query."""
         if resources != self.resources:
             self.resources = resources
-            self._solver.set("rlimit", min(resources, PATIENCE))
+            self._solver.set("rlimit", min(resources, BRIEFLY))
 
     def push(self) -> None:
         self._solver.push()
@@ -379,7 +380,7 @@ class Solver:
                 return Unsat((place,))
         with self.statistics.query():
             answer = self._ask(self._solver, self.translator, conditions)
-            if isinstance(answer, Unsure) and self.resources > PATIENCE:
+            if isinstance(answer, Unsure) and self.resources > BRIEFLY:
                 answer = self._otherwise(conditions, exact, rewrite)
             if exact and self.exact and not isinstance(answer, Unsat):
                 answer = self._exactly(answer, conditions, rewrite)
@@ -400,7 +401,7 @@ class Solver:
             if any(each is False for each in left) or factors(left):
                 return None
             equal = [t.eq(leaf.width, leaf, given) for leaf, given in chosen.items() if given is not None]
-            found = self._ask_bits([*left, *equal], min(self.resources, PATIENCE))
+            found = self._ask_bits([*left, *equal], min(self.resources, BRIEFLY))
         return found if isinstance(found, Sat) else None
 
     def _otherwise(self, conditions: tuple[Bool, ...], exact: bool, rewrite: Rewriting | None) -> Answer:
