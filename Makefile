@@ -11,16 +11,18 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+SPREAD := -n auto --maxprocesses 8
 
 .PHONY: prove test docs run-demo build clean compiler python
 .NOTPARALLEL:
 
 prove: build
 	$(PYTEST) --vigor properties/ --ignore properties/libvig $(ARGS)
-	$(PYTEST) --vigor properties/libvig/ $(ARGS) || { [ $$? = 5 ] && [ -n "$(value ARGS)" ]; } # ARGS may leave out all
+	$(PYTEST) $(SPREAD) --maxschedchunk 1 --vigor properties/libvig/ $(ARGS) || \
+		{ [ $$? = 5 ] && [ -n "$(value ARGS)" ]; } # ARGS may leave out all
 
 test: .venv/test.stamp build
-	$(PYTEST) -n auto --maxprocesses 8 -rs tests/ $(ARGS)
+	$(PYTEST) $(SPREAD) -rs tests/ $(ARGS)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
@@ -40,7 +42,7 @@ clean:
 # What each environment holds is decided by pyproject.toml alone, so only its change makes one anew.
 .venv/prove.stamp: pyproject.toml | python compiler
 	@echo 'Installing what proving needs into .venv (some 500 MB; one to three minutes)'
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[prove]'
 	@touch $@
 
 .venv/test.stamp: pyproject.toml .venv/prove.stamp | python compiler

@@ -103,11 +103,11 @@ static inline bool probe_keys_equal(const unsigned char *a, const unsigned char 
     if (key_bytes <= 8) {
         return probe_word(a, key_bytes) == probe_word(b, key_bytes);
     }
-    const unsigned char *a_end = a + key_bytes;
-    const unsigned char *b_end = b + key_bytes;
-    uint64_t difference = probe_load64(a_end - 8) ^ probe_load64(b_end - 8);
-    for (; a_end - a > 8; a += 8, b += 8) {
-        difference |= probe_load64(a) ^ probe_load64(b);
+    const uint32_t last = key_bytes - 8;
+    uint64_t difference = probe_load64(a) ^ probe_load64(b);
+    difference |= probe_load64(a + last) ^ probe_load64(b + last);
+    for (uint32_t at = 8; at < last; at += 8) {
+        difference |= probe_load64(a + at) ^ probe_load64(b + at);
     }
     return difference == 0;
 }

@@ -1,11 +1,14 @@
 """Proving libVig's compiled functions: the fixture that does it, and the table of what is proved."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 BOUNDS = "libvig bound"
+#: The modules that take longest. They are begun first, in this order, so that processes end at about the same time.
+LONGEST = ("test_runtime", "test_probing_every_capacity", "test_libvig_structures")
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +48,7 @@ def shown(request, record_property):
         count = 0
         for count, (sizes, verdict) in enumerate(verdicts, start=1):  # noqa: B007
             if not isinstance(verdict, Shown):
-                record_property(BOUNDS, (function, type(verdict).__name__, sizes))
+                record_property(BOUNDS, (function, type(verdict).__name__, str(sizes)))
                 pytest.fail(f"{function} at {sizes}: {verdict}", pytrace=False)
         assert count > 0, f"nothing was asked of {function}"
         record_property(BOUNDS, (function, "Proved", bound))
@@ -54,6 +57,16 @@ def shown(request, record_property):
 
     documented = (Path(__file__).parents[2] / "docs" / "libvig_proofs.md").read_text().splitlines()
     return check
+
+
+def pytest_configure(config):
+    """Has Ctrl-C end pytest-xdist's workers at once: they would wait for a solver's answer and have nothing to tell."""
+    if hasattr(config, "workerinput"):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 def _rows(reports) -> Iterator[tuple[str, str, str]]:

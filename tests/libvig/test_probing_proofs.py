@@ -73,15 +73,21 @@ NOT_ACCEPTED = [
 ]  # fmt: skip
 
 
-def found(tmp_path: Path, file: str, old: str, new: str, function: str) -> Any:
+def found(tmp_path: Path, file: str, old: str, new: str, function: str, key_bytes: int = 4) -> Any:
     root = Wrong("", file, old, new, ()).copy_to(tmp_path)
     library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120)
-    return Probing(library, function, 4).verdict()
+    return Probing(library, function, key_bytes).verdict()
 
 
 @pytest.mark.parametrize("case", REFUTED, ids=[f"{case[3]}-{at}" for at, case in enumerate(REFUTED)])
 def test_wrong_function_is_refuted(tmp_path: Path, case: tuple[str, str, str, str]) -> None:
     verdict = found(tmp_path, *case)
+    assert isinstance(verdict, Refuted), verdict
+
+
+@pytest.mark.parametrize("function", ["map_get", "flow_table_find"])
+def test_comparing_long_keys_but_for_their_middle_is_refuted(tmp_path: Path, function: str) -> None:
+    verdict = found(tmp_path, PROBE, "at = 8; at < last;", "at = 8; at + 8 < last;", function, 20)
     assert isinstance(verdict, Refuted), verdict
 
 

@@ -56,8 +56,8 @@ WRONG = (
         "found == tag",
         TABLES,
     ),
-    Wrong("long_keys_differ_in_their_end_only", PROBE, "for (; a_end - a > 8; a", "for (; a_end - a > 16; a", TABLES),
-    Wrong("long_keys_differ_in_their_start_only", PROBE, "probe_load64(a_end - 8) ^", "0 &", TABLES),
+    Wrong("long_keys_differ_in_their_end_only", PROBE, "difference = probe_load64(a) ^", "difference = 0 &", TABLES),
+    Wrong("long_keys_differ_in_their_start_only", PROBE, "probe_load64(a + last) ^", "0 &", TABLES),
     Wrong("erasing_moves_nothing_up", PROBE, "if (distance_from_start >= distance_from_gap) {", "if (0) {", TABLES),
     Wrong(
         "erasing_moves_too_little_up",
