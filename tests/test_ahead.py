@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 from project import Project
 
-from pytest_vigor.ahead import Ahead
+from pytest_vigor.ahead import ALONE_SECONDS, Ahead, Shared
 
 pytest_plugins = ["pytester"]
 SECONDS = 30
@@ -198,3 +200,117 @@ def test_several_nfs_take_turns(project: Project) -> None:
     assert not any(record["cached"] for record in first.records.values())
     assert {name: record["verdict"] for name, record in second.records.items()} == expected
     assert all(record["cached"] for record in second.records.values())
+
+
+# ---- what takes long is shared
+
+
+def busy(seconds: float) -> None:
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def test_jobs_that_are_left_after_a_while_are_shared(tmp_path: Path) -> None:
+    def job(place: int) -> bytes | None:
+        noting(tmp_path, place)()
+        return None if place == 3 else os.getpid().to_bytes(4, "little")  # at 3 it is for no other to say
+
+    with closing(Shared([partial(job, place) for place in range(6)], 5, lambda: 1)) as shared:
+        assert shared.found(0, lambda: None) is None  # nothing has taken long yet
+        busy(ALONE_SECONDS)
+        assert shared.found(1, lambda: None) is None  # it is this process that has come to it
+        until(lambda: all(who(tmp_path, place) for place in range(2, 6)))
+        found = [shared.found(place, lambda: None) for place in range(2, 6)]
+    assert [None if each is None else [int.from_bytes(each, "little")] for each in found] == [
+        None if place == 3 else who(tmp_path, place) for place in range(2, 6)
+    ]
+    assert os.getpid() not in who(tmp_path, 2) and not who(tmp_path, 0)
+    assert all(len(each) == 5 for each in found if each is not None)
+
+
+def test_nothing_is_shared_while_nobody_is_idle() -> None:
+    with closing(Shared([lambda: b""] * 3, 4, lambda: 0)) as shared:
+        busy(ALONE_SECONDS)
+        assert [shared.found(place, lambda: None) for place in range(3)] == [None] * 3
+
+
+def test_what_a_process_that_dies_was_at_is_left_to_this_one(tmp_path: Path) -> None:
+    def dying() -> bytes:
+        (tmp_path / "begun").touch()
+        os._exit(1)
+
+    with closing(Shared([lambda: b"", lambda: b"1", dying], 1, lambda: 1)) as shared:
+        busy(ALONE_SECONDS)
+        assert shared.found(0, lambda: None) is None
+        until((tmp_path / "begun").exists)
+        assert shared.found(2, lambda: None) is None
+
+
+# Paths that nothing joins.
+BRANCHES = """
+    #include "{name}.h"
+    struct nf_state nf_state;
+    bool nf_init(const struct nf_config *config, uint16_t device_count)
+    {
+        nf_state.wan_device = config->wan_device;
+        return config->wan_device < device_count;
+    }
+    int nf_process(uint16_t device, uint8_t *packet, uint16_t length_bytes, vigor_time_t now)
+    {
+        (void) device;
+        (void) packet;
+        if (length_bytes < 20) {
+            return NF_DROP;
+        }
+        if (now < 1000) {
+            return NF_FLOOD;
+        }
+        return length_bytes % 2 == 0 ? 0 : nf_state.wan_device;
+    }
+"""
+SHARING = """
+    import mmap, os, time
+    from pytest_vigor.ahead import ALONE_SECONDS
+
+    THIS = os.getpid()
+    SEEN = mmap.mmap(-1, 2)
+
+    def slow():
+        end = time.process_time() + ALONE_SECONDS
+        while time.process_time() < end:
+            pass
+        SEEN[os.getpid() == THIS] = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [("assert step.packet.length <= 1518", "Proved"), ("assert step.dropped or step.packet.length % 2", "Refuted"),
+     ("assume(step.packet.length > 1518)\n        assert step.dropped", "Vacuous")],
+)  # fmt: skip
+def test_the_paths_of_a_property_are_shared(project: Project, claim: str, verdict: str) -> None:
+    project.nf(source=BRANCHES)
+    project.properties(SHARING + f"""
+    def test_claim(step):
+        slow()
+        {claim}
+
+    def test_others_have_been_at_work():
+        assert SEEN[:] == bytes([1, 1])
+    """)
+    ran = project.prove()
+    assert ran.verdict("test_claim") == verdict
+    assert ran.outcomes["test_others_have_been_at_work"] == "passed"
+
+
+def test_another_process_says_nothing_of_a_property_that_reads_files(project: Project) -> None:
+    project.nf(source=BRANCHES)
+    (project.path / "limit").write_text("1518")
+    project.properties(SHARING + """
+    def test_claim(step):
+        slow()
+        assert step.packet.length <= int(open("limit").read())
+    """)
+    assert project.prove().verdict("test_claim") == "Proved"
+    assert not project.proofs()
