@@ -213,6 +213,7 @@ def busy(seconds: float) -> None:
 
 def test_jobs_that_are_left_after_a_while_are_shared(tmp_path: Path) -> None:
     def job(place: int) -> bytes | None:
+        until((tmp_path / "go").exists)
         noting(tmp_path, place)()
         return None if place == 3 else os.getpid().to_bytes(4, "little")  # at 3 it is for no other to say
 
@@ -220,6 +221,7 @@ def test_jobs_that_are_left_after_a_while_are_shared(tmp_path: Path) -> None:
         assert shared.found(0, lambda: None) is None  # nothing has taken long yet
         busy(ALONE_SECONDS)
         assert shared.found(1, lambda: None) is None  # it is this process that has come to it
+        (tmp_path / "go").touch()
         until(lambda: all(who(tmp_path, place) for place in range(2, 6)))
         found = [shared.found(place, lambda: None) for place in range(2, 6)]
     assert [None if each is None else [int.from_bytes(each, "little")] for each in found] == [
