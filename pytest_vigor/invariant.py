@@ -318,8 +318,7 @@ class Prover:
         self, guesses: list[Invariant], states: States, numbers: Mapping[str, Value], time: Value, facts: Facts,
         conditions: Sequence[Bool],
     ) -> list[Invariant]:  # fmt: skip
-        """Those guesses that are not shown to hold of some states. One question for all of them: a model in which one
-        fails mostly fails others too."""
+        """Those guesses that are not shown to hold of some states. A model in which one fails mostly fails others."""
         claims: list[tuple[Invariant, Bool]] = []
         for each in guesses:
             width = each.width
@@ -329,25 +328,17 @@ class Prover:
             if each.structure is not None:
                 facts.touch(each.structure, at)
             claims.append((each, each.claim(states, numbers, time, at)))
-        refuted = [each for each, claim in claims if claim is False]
-        claims = [(each, claim) for each, claim in claims if not isinstance(claim, bool)]
+        refuted = []
+        model: Sat | None = None
         self.solver.push()
         self.solver.add_all([self.accepted, *conditions, *facts.known])
-        while claims:
-            answer = self.solver.check(t.lnot(t.land(*(claim for _, claim in claims))))
-            if isinstance(answer, Unsat):
-                break
-            if isinstance(answer, Sat):
-                failing = [each for each, claim in claims if not answer.holds(claim)]
-                failing = failing or [each for each, _ in claims]
-            else:  # one at a time then; what is left has been shown
-                failing = [
-                    each for each, claim in claims if not isinstance(self.solver.check(t.lnot(claim)), Unsat)
-                ]
-                if not failing:
-                    break
-            refuted.extend(failing)
-            claims = [(each, claim) for each, claim in claims if all(each is not other for other in failing)]
+        for each, claim in claims:
+            if model is None or model.holds(claim):
+                answer = self.solver.check(t.lnot(claim))
+                if isinstance(answer, Unsat):
+                    continue
+                model = answer if isinstance(answer, Sat) else model
+            refuted.append(each)
         self.solver.pop()
         return refuted
 
