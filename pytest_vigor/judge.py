@@ -131,17 +131,25 @@ def obligations(subject: Subject) -> list[Duty]:
     """Those obligations, of all entry points, that are not shown to hold under the invariants."""
     out: list[Duty] = []
     seen: set[tuple[int, str]] = set()
-    done = 0
-    for entry, paths in subject.behaviour.paths.items():
-        for path in paths:
-            if path.ending == "stuck" or any(True for _ in path.events()):
+    paths = [(entry, path) for entry, paths in subject.behaviour.paths.items() for path in paths]
+
+    def elsewhere(entry: str, path: Path) -> bytes | None:
+        """That all on a path hold is for another process to say; which do not is not."""
+        broken: list[Duty] = []
+        _discharge(subject, entry, path, seen, broken)
+        return None if broken else b""
+
+    with closing(Shared([partial(elsewhere, *each) for each in paths], 0, subject.idle)) as shared:
+        for done, (entry, path) in enumerate(paths):
+            if shared.found(done, subject.work.check) is None:
                 _discharge(subject, entry, path, seen, out)
-            done += 1
-            subject.work.at(done)
+            subject.work.at(done + 1)
     return out
 
 
 def _discharge(subject: Subject, entry: str, path: Path, seen: set[tuple[int, str]], out: list[Duty]) -> None:
+    if path.ending != "stuck" and not any(True for _ in path.events()):
+        return
     facts = Facts()
     if entry == "nf_init":
         instance = init_instance(path, subject.contracts, facts)
@@ -160,11 +168,9 @@ def _discharge(subject: Subject, entry: str, path: Path, seen: set[tuple[int, st
     solver.push()
     solver.add_all(given)
     asserted = 0
-    pending: list[Owed] = []
     fresh = {id(item) for item in owed}
     for item in instance.items:
         if isinstance(item, Owed) and id(item) in fresh and item.condition is not True:
-            pending.append(item)
             seen.add((id(item.node), item.detail))
             solver.add_all(facts.known[asserted:])
             asserted = len(facts.known)
