@@ -19,6 +19,7 @@ chains = beside(str(libvig_root() / "map" / "chains.py"), "chains.py")
 LOOPS = {
     "map_get": ["search"], "map_put": ["search", "room"], "flow_table_find": ["search"],
     "flow_table_find_and_refresh": ["search"], "flow_table_put": ["room"],
+    "flow_table_restore": ["search", "room"],
 }  # fmt: skip
 
 

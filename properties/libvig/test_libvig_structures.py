@@ -22,7 +22,7 @@ SIZES = {
 #: where it is not and every capacity is shown elsewhere.
 CAPACITIES = {
     "flow_table_find": 2, "flow_table_find_and_refresh": 2, "flow_table_refresh": 4, "flow_table_key_at": 4,
-    "flow_table_entry": 4, "flow_table_capacity": 4, "flow_table_alloc": 4,
+    "flow_table_entry": 4, "flow_table_capacity": 4, "flow_table_alloc": 4, "flow_table_restore": 2,
 }  # fmt: skip
 #: Functions whose loop is shown by induction: followed round by round, it would have too many paths.
 IN_ROUNDS = ("flow_table_expire_before",)

@@ -26,5 +26,6 @@ def test_function_that_changes_entries_does_what_its_contract_says(library, show
     _prove(library, shown, function, SOME_KEY_BYTES)
 
 
-def test_putting_into_a_flow_table_does_what_its_contract_says(library, shown):
-    _prove(library, shown, "flow_table_put", [13])
+@pytest.mark.parametrize("function", ["flow_table_put", "flow_table_restore"])
+def test_putting_into_a_flow_table_does_what_its_contract_says(library, shown, function):
+    _prove(library, shown, function, [13])

@@ -53,6 +53,13 @@ REFUTED = [
     (MAP, "    probe_slot(&map->probe, slot)->value = value;\n", "", "map_put"),
     (MAP, PUT_KEY, PUT_KEY.replace("slot), key", "slot), &value"), "map_put"),
     (MAP, ABSENT, f"        *out_value = 0;\n{ABSENT}", "map_get"),
+    (TABLE, "index >= table->ages.capacity || ages_is_used(", "ages_is_used(", "flow_table_restore"),
+    (TABLE, "capacity || ages_is_used(&table->ages, index) ||", "capacity ||", "flow_table_restore"),
+    (TABLE, "|| age < 0 ||\n", "||\n", "flow_table_restore"),
+    (TABLE, "age < ages_newest(&table->ages) ||", "false ||", "flow_table_restore"),
+    (TABLE, " || find(table, key, &present)", "", "flow_table_restore"),
+    (TABLE, "    add(table, key, index, age);\n", "    add(table, key, index, age + 1);\n", "flow_table_restore"),
+    (TABLE, "    add(table, key, index, age);\n", "", "flow_table_restore"),
 ]  # fmt: skip
 # What the proof does not say is whether these are wrong: a loop may go round otherwise, and of a row of which something
 # does not hold something may not be known.
