@@ -138,25 +138,3 @@ def _refuses(library: Library, contract: c.Contract) -> int:
             f"  {name} = {model.seen(value):#x}" for name, value in values.items()
         ])  # fmt: skip
     return len(ends)
-
-
-def validity(library: Library, cls: type, parameters: Parameters) -> Verdict:
-    """Whether ``*_is_valid`` says of arbitrary contents just what the invariant says."""
-    return concluded(lambda: _agrees(library, cls, parameters))
-
-
-def _agrees(library: Library, cls: type, parameters: Parameters) -> int:
-    library.machine.search.is_shape_known = True
-    path, laid = library.allocate(library.machine.start(), cls, parameters)
-    library.fill(path, laid, "any", narrow=False)
-    invariant = t.land(*(holds for _, holds in library.invariant(path, laid)))
-    library.machine.search.broken.clear()
-    name = f"{laid.abstraction.struct}_is_valid"
-    returned, stuck = library.machine.call(path, name, [laid.place.address])
-    unbroken(library, lambda model: [])
-    if stuck or not returned:
-        raise NotShown(Unsettled(stuck[0].reason if stuck else "it never returns"))
-    for end in returned:
-        said = t.ne(8, t.extract(end.registers.read("rax"), 64, 7, 0), 0)
-        holding(library, end, [], [("is_valid agrees with the invariant", t.iff(said, invariant))], lambda _: [])
-    return len(returned)

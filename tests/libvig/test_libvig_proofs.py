@@ -8,9 +8,10 @@ import pytest
 from properties.libvig.test_net_checksums import longer_checksum
 from pytest_vigor import contract as c
 from pytest_vigor.build import FLAGS
-from pytest_vigor.refine.allocation import allocation, validity
+from pytest_vigor.refine.allocation import allocation
 from pytest_vigor.refine.library import Library, Refuted, Shown, Verdict
 from pytest_vigor.refine.refinement import Refinement
+from pytest_vigor.refine.validity import validity
 from tests.libvig.compiled import build
 from tests.libvig.wrong import WRONG, Wrong
 

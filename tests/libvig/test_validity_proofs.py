@@ -1,0 +1,70 @@
+"""What is shown of `*_is_valid` for all contents can be refuted: where it overlooks something, and where it refuses
+what is valid."""
+
+from pathlib import Path
+
+import pytest
+
+from properties.libvig.validity_cuts import CUTS
+from pytest_vigor.build import FLAGS
+from pytest_vigor.refine.library import Library, Refuted, Shown, Unsettled, Verdict
+from pytest_vigor.refine.validity import Cut, Cuts, validity
+from tests.libvig.compiled import build
+from tests.libvig.wrong import Wrong
+
+TOLERANT = [flag for flag in FLAGS if flag != "-Werror"]
+MAP, TABLE = "map/map.c", "flow_table/flow_table.c"
+EACH = "        const uint32_t tag = probe_slot(probe, slot)->tag;\n        const unsigned char *key"
+UNUSED_IS_LED_TO = "            if (!ages_is_used(&table->ages, probe_slot(&table->probe, slot)->value)) {"
+EACH_INDEX = "index < table->ages.capacity; index++) {\n        uint32_t found;"
+
+# A file, the change, and a capacity at which it shows.
+WRONG = [
+    (MAP, "tag != probe_tag(key, probe->key_bytes) || ", "", 1),
+    (MAP, " || find(map, key, tag) != slot)", ")", 2),
+    (MAP, " ||\n        used != map->size) {", ") {", 1),
+    (MAP, "map->size > map->capacity ||", "", 2),
+    (MAP, "map->size > map->capacity ||", "map->size == map->capacity ||", 4),
+    (MAP, EACH, f"        if (slot == 1) {{\n            continue;\n        }}\n{EACH}", 2),
+    (MAP, EACH, f"        if (slot == 5) {{\n            continue;\n        }}\n{EACH}", 4),
+    (MAP, "find(map, key, tag) != slot)", "find(map, key, tag) != slot || slot == 3)", 3),
+    (TABLE, " || found != index)", ")", 2),
+    (TABLE, "    if (used_slots != used) {\n        return false;\n    }\n", "", 2),
+    (TABLE, UNUSED_IS_LED_TO, UNUSED_IS_LED_TO.replace("!ages_is_used(&table->ages, ", "2 <= ("), 2),
+    (TABLE, EACH_INDEX, EACH_INDEX.replace("index <", "index + 1 <"), 2),
+    (TABLE, "if (used_slots != used) {", "if (used_slots != used || used == 3) {", 3),
+    ("index_pool/ages.h", "ages_node(ages, next)->older != index ||", "", 2),
+]  # fmt: skip
+
+
+def verdict(tmp_path: Path, wrong: Wrong, capacity: int, cuts: Cuts | None = None) -> Verdict:
+    structure = "map" if wrong.file == MAP else "flow_table"
+    root = wrong.copy_to(tmp_path)
+    library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 240)
+    cls = library.contracts.by_name[f"{structure}_alloc"].returns.cls  # type: ignore[union-attr]
+    return validity(library, cls, {"capacity": capacity, "key_bytes": 4}, cuts or CUTS[structure])
+
+
+@pytest.mark.parametrize(("file", "old", "new", "capacity"), WRONG, ids=map(str, range(len(WRONG))))
+def test_wrong_is_valid_is_refuted(tmp_path: Path, file: str, old: str, new: str, capacity: int) -> None:
+    found = verdict(tmp_path, Wrong("", file, old, new, ()), capacity)
+    assert isinstance(found, Refuted), found
+
+
+UNCHANGED = Wrong("", MAP, "used != map->size", "map->size != used", ())
+
+
+def test_what_is_said_of_a_loop_is_shown(tmp_path: Path) -> None:
+    """What a cut says too much is not so where the function comes to it, and too little is not enough in the end."""
+
+    def nothing(*_: object) -> Cut:
+        return Cut(())
+
+    def too_much(*_: object) -> Cut:
+        return Cut([("nothing is valid", False)])
+
+    for at in (nothing, too_much):
+        (tmp_path / at.__name__).mkdir()
+        assert not isinstance(verdict(tmp_path / at.__name__, UNCHANGED, 1, Cuts((1,), at)), Shown)
+    assert isinstance(verdict(tmp_path, UNCHANGED, 1, Cuts((7,), nothing)), Unsettled)
+    assert isinstance(verdict(tmp_path / "nothing" / "x", UNCHANGED, 1), Shown)
