@@ -1,4 +1,4 @@
-"""What is equal on a path, put into effect: leaves of which another form is known are replaced by it.
+"""What is equal on a path, put into effect: a term of which a simpler form is known is replaced by it.
 
 A solver finds two keys of many bytes equal only bit by bit. Where a run says outright which bytes are equal, the keys
 become one term, and most of what is asked about them is answered by how terms are made.
