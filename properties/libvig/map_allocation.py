@@ -44,7 +44,9 @@ def _allocates(library, key_bytes, alignment):
         raise NotShown(Unsettled(stuck[0].reason))
     made = 0
     for end in returned:
-        pointer, taken = end.registers.read("rax"), end.allocated[-1] if end.allocated else None
+        if not end.allocated:
+            raise NotShown(Refuted("it returns without asking for memory"))
+        pointer, taken = end.registers.read("rax"), end.allocated[-1]
         if (pointer == 0) != (taken is None) or not isinstance(pointer, int):
             raise NotShown(Refuted("it returns NULL, and there was memory, or the reverse"))
         if pointer and taken[0].image is None:

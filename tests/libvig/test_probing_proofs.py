@@ -100,6 +100,7 @@ def test_wrong_round_or_ring_is_not_accepted(tmp_path: Path, case: tuple[str, st
     (MAP, "map->probe.keys = (unsigned char *) map + keys_offset;", "map->probe.keys = (unsigned char *) map;"),
     (MAP, "slots, key_stride_bytes, &keys_offset", "capacity, key_stride_bytes, &keys_offset"),
     (MAP, "    return map;\n}\n\nstatic", "    return capacity == 77 ? NULL : map;\n}\n\nstatic"),
+    (MAP, "capacity > MAP_CAPACITY_MAX", "capacity >= MAP_CAPACITY_MAX"),
     ("block.h", "calloc(1, padded_bytes)", "malloc(padded_bytes)"),
 ])  # fmt: skip
 def test_wrong_allocation_is_refuted(tmp_path: Path, file: str, old: str, new: str) -> None:
