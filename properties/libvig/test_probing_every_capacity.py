@@ -29,3 +29,10 @@ def test_function_that_changes_entries_does_what_its_contract_says(library, show
 @pytest.mark.parametrize("function", ["flow_table_put", "flow_table_restore"])
 def test_putting_into_a_flow_table_does_what_its_contract_says(library, shown, function):
     _prove(library, shown, function, [13])
+
+
+def test_allocation_makes_an_empty_map_or_none(library, shown):
+    from properties.libvig.map_allocation import allocation_verdict
+
+    bound = f"every capacity, keys of {', '.join(map(str, KEY_BYTES))} bytes"
+    shown("map_alloc", bound, ((f"keys of {each} bytes", allocation_verdict(library, each)) for each in KEY_BYTES))

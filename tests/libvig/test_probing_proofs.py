@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from properties.libvig.map_allocation import allocation_verdict
 from properties.libvig.probing import Probing
 from pytest_vigor.build import FLAGS, libvig_root
 from pytest_vigor.refine.abstraction import beside
@@ -102,6 +103,24 @@ def test_comparing_long_keys_but_for_their_middle_is_refuted(tmp_path: Path, fun
 def test_wrong_round_or_ring_is_not_accepted(tmp_path: Path, case: tuple[str, str, str, str]) -> None:
     verdict = found(tmp_path, *case)
     assert not isinstance(verdict, Shown), verdict
+
+
+@pytest.mark.parametrize(("file", "old", "new"), [
+    (PROBE, "while (slots < 2 * capacity) {", "while (slots < capacity) {"),
+    (PROBE, "        slots *= 2;\n", "        slots += 2;\n"),
+    (MAP, "map->probe.mask = slots - 1;", "map->probe.mask = slots;"),
+    (MAP, "map->capacity = capacity;", "map->capacity = capacity + 1;"),
+    (MAP, "map->probe.keys = (unsigned char *) map + keys_offset;", "map->probe.keys = (unsigned char *) map;"),
+    (MAP, "slots, key_stride_bytes, &keys_offset", "capacity, key_stride_bytes, &keys_offset"),
+    (MAP, "    return map;\n}\n\nstatic", "    return capacity == 77 ? NULL : map;\n}\n\nstatic"),
+    (MAP, "capacity > MAP_CAPACITY_MAX", "capacity >= MAP_CAPACITY_MAX"),
+    ("block.h", "calloc(1, padded_bytes)", "malloc(padded_bytes)"),
+])  # fmt: skip
+def test_wrong_allocation_is_refuted(tmp_path: Path, file: str, old: str, new: str) -> None:
+    root = Wrong("", file, old, new, ()).copy_to(tmp_path)
+    library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120)
+    verdict = allocation_verdict(library, 4)
+    assert isinstance(verdict, Refuted), verdict
 
 
 CAPACITY, KEY_BYTES, KEYS = 5, 4, 8
