@@ -59,6 +59,10 @@ class Entries:
     def of_slot(self, slot: Value) -> Claims:
         """What holds of a slot, and of the index that it leads to."""
         yield from self.chains.of_slot(slot)
+        yield from self.of_entry(slot)
+
+    def of_entry(self, slot: Value) -> Claims:
+        """What of that is about the index and its key."""
         index, used = self.chains.value(slot), t.land(self.chains.exists(slot), self.chains.used(slot))
         yield "slots lead to used indices", t.implies(used, self.used(index))
         yield "no index is in two slots", t.implies(used, t.eq(BITS, self.slot_to(index), slot))
@@ -124,7 +128,9 @@ class Unbounded:
         self.capacity, self.mask = t.var("capacity", BITS), t.var("mask", BITS)
         self.any = rings.Unknown("table", self.capacity)
         self.row = self.any.row
-        self.slots = Array.unknown("slots", self.slot.size_bytes, members_bytes(self.slot))
+        self.slots, self.moved = (
+            Array.unknown(name, self.slot.size_bytes, members_bytes(self.slot)) for name in ("slots", "moved slots")
+        )
         self.padding_bytes = chains.stride_bytes(self.node.size_bytes + key_bytes) - self.node.size_bytes - key_bytes
         key_bits = 8 * key_bytes
         self.entries = Entries(
@@ -164,12 +170,20 @@ class Unbounded:
     # ---- in memory
 
     def lay(self, path):
-        """A flow table in memory; its region."""
+        """A flow table in memory, of which holds what is so of every one; its region."""
+        region = self.place(path)
+        for _, holds in self.given():
+            path.hold(holds)
+        return region
+
+    def place(self, path):
+        """Memory with a flow table; its region."""
         counts = t.add(64, t.zext(self.mask, BITS, 64), 1), t.zext(self.row.nodes, BITS, 64)
         slots, records = (
             path.memory.add(name, t.scale(64, count, array.size_bytes))
             for name, count, array in zip(("slots", "records"), counts, (self.slots, self.records), strict=True)
         )  # fmt: skip
+        self.base = slots.base
         region = path.memory.add("the flow table", self.struct.size_bytes)
         values = {
             "slots": slots.base, "mask": self.mask,
@@ -182,8 +196,6 @@ class Unbounded:
         self.keys = [path.memory.key_of(each.base) for each in (slots, records)]
         arrays = dict(zip(self.keys, (self.slots, self.records), strict=True))
         path.memory.arrays = {**path.memory.arrays, **arrays}
-        for _, holds in self.given():
-            path.hold(holds)
         return region
 
     def given(self):
@@ -227,11 +239,31 @@ class Unbounded:
         if not slots.writes:
             return new
         at = slots.writes[-1]
+        if tag(at) == 0:
+            chain = replace(old.chains.with_one_less(at), tag=tag, value=value)
+            return replace(new, chains=chain, slot_to=self._slot_to(slots))
         index, chain = value(at), replace(old.chains.with_one_more(at), tag=tag, value=value)
         return replace(
             new, chains=chain, slot_to=lambda other: t.ite(BITS, t.eq(BITS, other, index), at, old.slot_to(other)),
             index_of=lambda other: t.ite(BITS, t.eq(old.key_bits, other, key), index, old.index_of(other)),
         )  # fmt: skip
+
+    def _slot_to(self, slots):
+        """The slot that leads to an index, when slots that are used were written: they lead to what they say."""
+        tag, value = chains.members(self.slot, slots)
+        written = [at for at in slots.writes if tag(at) != 0]
+        first = self.entries.slot_to if slots.name == self.slots.name else self._moved_slot_to
+
+        def slot_to(index):
+            found = first(index)
+            for at in written:
+                found = t.ite(BITS, t.eq(BITS, value(at), index), at, found)
+            return found
+
+        return slot_to
+
+    def _moved_slot_to(self, index):
+        return t.app("moved slot to", BITS, (BITS, index))
 
     def of_row(self, path, entries):
         """That the records hold the nodes that a row says, and what holds of it: at any nodes and position."""
@@ -243,6 +275,35 @@ class Unbounded:
             yield f"{field.name} is as the rings say", t.implies(t.ult(BITS, one, row.nodes), same)
         for claims in (row.ends(), row.of_node(one), row.of_age(one), row.of_position(at), row.of_nodes(one, other)):
             yield from claims
+
+    # ---- while a gap is closed
+
+    def loop_arrays(self):
+        """What a loop changes that closes a gap, and what is there after any number of rounds."""
+        return {"slots": (self.keys[0], self.moved)}
+
+    def as_if_closed(self, arrays, gap, index):
+        """The entries, as if the gap that an index leaves were unused already."""
+        slots = arrays["slots"]
+        tag, value = chains.members(self.slot, slots)
+
+        def without_gap(slot):
+            return t.ite(BITS, t.eq(BITS, slot, gap), 0, tag(slot))
+
+        is_closed = tag(gap) == 0
+        chain = replace(
+            self.entries.chains.with_one_less(gap), value=value, tag=tag if is_closed else without_gap
+        )
+        return replace(self.entries, chains=chain, row=self.row.released(index), slot_to=self._slot_to(slots))
+
+    def others(self, entries):
+        """What holds of any entries besides what holds of slots."""
+        yield from entries.of_index(ANY_INDEX)
+
+    def others_at(self, entries, slot):
+        """The same of what a slot leads to."""
+        yield from entries.of_index(entries.chains.value(slot))
+        yield from entries.same_slot(slot, entries.slot_to(ANY_INDEX))
 
     def changed(self, path):
         """The slot that has changed, or else one that is not used."""

@@ -148,8 +148,12 @@ class Rings:
             case Refreshed():
                 return self._moved(flows.index, _sub(self.used, 1), self.used, flows.time)
             case Erased():
-                return self._moved(flows.index, self.capacity, _sub(self.used, 1), ages.UNUSED)
+                return self.released(flows.index)
         return self
+
+    def released(self, index: Value) -> "Rings":
+        """The row when an index has been released."""
+        return self._moved(index, self.capacity, _sub(self.used, 1), ages.UNUSED)
 
     def _moved(self, node: Value, to: Value, used: Value, age: Value) -> "Rings":
         """One node goes to another position, and those in between make room."""

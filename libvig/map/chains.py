@@ -63,15 +63,24 @@ class Chains:
 
     def with_one_more(self, slot: Value) -> "Chains":
         """The slots when one more is used: in the row it changes places with the first that was not."""
-        one, other = self.many, self.position(slot)
+        return replace(self._exchanged(slot, self.many), many=t.add(BITS, self.many, 1))
 
-        def swapped(at: Value) -> Value:
-            return t.ite(BITS, _eq(at, one), other, t.ite(BITS, _eq(at, other), one, at))
+    def with_one_less(self, slot: Value) -> "Chains":
+        """The slots when one that was used is not: in the row it changes places with the last that was."""
+        last = t.sub(BITS, self.many, 1)
+        return replace(self._exchanged(slot, last), many=last)
 
-        return replace(
-            self, many=t.add(BITS, self.many, 1), order=lambda at: self.order(swapped(at)),
-            position=lambda slot: swapped(self.position(slot)),
-        )  # fmt: skip
+    def _exchanged(self, slot: Value, one: Value) -> "Chains":
+        """The row in which a slot and the one at a position have changed places."""
+        other, moved = self.position(slot), self.order(one)
+
+        def order(at: Value) -> Value:
+            return t.ite(BITS, _eq(at, one), slot, t.ite(BITS, _eq(at, other), moved, self.order(at)))
+
+        def position(each: Value) -> Value:
+            return t.ite(BITS, _eq(each, slot), one, t.ite(BITS, _eq(each, moved), other, self.position(each)))
+
+        return replace(self, order=order, position=position)
 
     def same(self, one: Value, other: Value) -> Claims:
         """That equal slots are one: so it is of all functions, but solvers find it only bit by bit."""
@@ -149,6 +158,9 @@ class Entries(Protocol):
     def of_slot(self, slot: Value) -> Claims:
         """The invariant at a slot."""
 
+    def of_entry(self, slot: Value) -> Claims:
+        """What of that is about where it leads to."""
+
     def same_slot(self, one: Value, other: Value) -> Claims:
         """That equal slots are one."""
 
@@ -176,7 +188,7 @@ def given_to_keep(entries: Entries, later: Entries, changed: Value, key: Value) 
     yield from entries.same_key(keys[1], key)
     for slot in (ANY_SLOT, BETWEEN, changed):
         yield from entries.of_slot(slot)
-    for at in (ANY_POSITION, chains.many, chains.position(changed)):
+    for at in (ANY_POSITION, chains.many, t.sub(BITS, chains.many, 1), chains.position(changed)):
         yield from chains.of_position(at)
     yield from chains.of_chain(ANY_SLOT, BETWEEN)
     for slot in (ANY_SLOT, BETWEEN):

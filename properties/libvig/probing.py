@@ -18,8 +18,7 @@ chains = beside(str(libvig_root() / "map" / "chains.py"), "chains.py")
 #: The loops of functions, in the order in which they are met.
 LOOPS = {
     "map_get": ["search"], "map_put": ["search", "room"], "flow_table_find": ["search"],
-    "flow_table_find_and_refresh": ["search"], "flow_table_put": ["room"],
-    "flow_table_restore": ["search", "room"],
+    "flow_table_find_and_refresh": ["search"], "flow_table_put": ["room"], "flow_table_restore": ["search", "room"],
 }  # fmt: skip
 
 
@@ -56,7 +55,7 @@ class Probing(Refinement):
         entries = self.any.entries
         search = chains.Search(entries, self.argument)
         rooms = [chains.Room(entries.chains, search.tag, chains.BETWEEN, used) for used in (True, False)]
-        loops = {"search": [self._cycle(search)], "room": [self._cycle(room) for room in rooms]}
+        loops = {"search": lambda _: [self._cycle(search)], "room": lambda _: [self._cycle(room) for room in rooms]}
         return [loops[each] for each in LOOPS.get(self.contract.name, ())]
 
     def _cycle(self, said):
@@ -64,7 +63,7 @@ class Probing(Refinement):
             {"slot": said.first},
             holds=lambda now: said.holds(now["slot"]), left=lambda now: said.left(now["slot"]),
             given=lambda now: said.given(now["slot"]), round=lambda now, then: said.round(now["slot"], then["slot"]),
-            ends=lambda now: self._left(said, now["slot"]),
+            ends=lambda now, _: self._left(said, now["slot"]),
         )  # fmt: skip
 
     def _left(self, search, slot):
@@ -91,10 +90,14 @@ class Probing(Refinement):
             entries = replace(entries, row=self.any.row.after(way.outcome.changes[self.name].flows))
         for _, condition in self.any.given_to_keep(end, entries, self.argument):
             end.hold(condition)
+        self._before_kept(end)
         afterwards = ((f"afterwards {name}", claim) for name, claim in self.any.kept(end, entries))
         self._in_turn(end, afterwards)
         if self.name == "table":
             self._over_integers(end, [(f"afterwards {name}", claim) for name, claim in self.any.of_row(end, entries)])
+
+    def _before_kept(self, end):
+        """Steps of the argument why the invariant holds at a return."""
 
     def _in_turn(self, end, claims):
         """Raises NotShown unless all claims hold at a return, each where those before it do."""

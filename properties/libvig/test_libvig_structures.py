@@ -16,13 +16,12 @@ SIZES = {
     "vector": (("record_bytes", (1, 2, 12, 20, 64, 65), 4),),
     "index_pool": (("", (0,), 4),),
     "map": (("key_bytes", (4,), 4), ("key_bytes", (1, 6), 1)),
-    "flow_table": (("key_bytes", (4,), 3), ("key_bytes", (1, 6, 13, 20), 1)),
+    "flow_table": (("key_bytes", (4,), 2), ("key_bytes", (1, 6, 13, 20), 1)),
 }
-#: Other capacities for some functions, with the first of these sizes: larger ones where that is quick, smaller ones
-#: where it is not and every capacity is shown elsewhere.
+#: Larger capacities for functions where that is quick, with the first of these sizes.
 CAPACITIES = {
-    "flow_table_find": 2, "flow_table_find_and_refresh": 2, "flow_table_refresh": 4, "flow_table_key_at": 4,
-    "flow_table_entry": 4, "flow_table_capacity": 4, "flow_table_alloc": 4, "flow_table_restore": 2,
+    "flow_table_refresh": 4, "flow_table_key_at": 4, "flow_table_entry": 4, "flow_table_capacity": 4,
+    "flow_table_alloc": 4, "flow_table_expire_before": 3,
 }  # fmt: skip
 #: Functions whose loop is shown by induction: followed round by round, it would have too many paths.
 IN_ROUNDS = ("flow_table_expire_before",)

@@ -1,16 +1,20 @@
 """Functions of a map or a flow table do what their contracts say at every capacity, whatever the slots hold."""
 
+from functools import partial
+
 import pytest
 
 KEY_BYTES = (1, 2, 4, 6, 8, 13, 16, 20)
-SOME_KEY_BYTES = (4, 6, 8, 13)  # where it takes longer
+SOME_KEY_BYTES, FEW_KEY_BYTES = (4, 6, 8, 13), (4, 13)  # where it takes longer
 
 
 def _prove(library, shown, function, sizes):
     from properties.libvig.probing import Probing
+    from properties.libvig.removing import Removing
 
+    proof = Removing if function == "flow_table_erase" else partial(Probing, function=function)
     bound = f"every capacity, keys of {', '.join(map(str, sizes))} bytes"
-    shown(function, bound, ((f"keys of {each} bytes", Probing(library, function, each).verdict()) for each in sizes))
+    shown(function, bound, ((f"keys of {each} bytes", proof(library, key_bytes=each).verdict()) for each in sizes))
 
 
 READING = ("map_get", "map_size", "flow_table_find", "flow_table_key_at", "flow_table_capacity", "flow_table_entry")
@@ -26,9 +30,12 @@ def test_function_that_changes_entries_does_what_its_contract_says(library, show
     _prove(library, shown, function, SOME_KEY_BYTES)
 
 
-@pytest.mark.parametrize("function", ["flow_table_put", "flow_table_restore"])
-def test_putting_into_a_flow_table_does_what_its_contract_says(library, shown, function):
-    _prove(library, shown, function, [13])
+CHANGING = ("flow_table_put", "flow_table_restore", "flow_table_erase")
+
+
+@pytest.mark.parametrize("function", CHANGING)
+def test_function_that_changes_a_flow_table_does_what_its_contract_says(library, shown, function):
+    _prove(library, shown, function, FEW_KEY_BYTES)
 
 
 def test_allocation_makes_an_empty_map_or_none(library, shown):

@@ -24,7 +24,7 @@ class Array:
     """Elements of ``size_bytes`` bytes; ``read`` tells each. They begin ``begin_bytes`` into their region. Of those
     that are structs, ``members_bytes`` are the sizes of the members, which may be written one by one. ``known`` is what
     holds of all that some value is made of; it is assumed of whatever is read. ``writes`` are the indices at which
-    something was written, the last one last."""
+    something was written, the last one last, to what had the ``name``."""
 
     size_bytes: int
     read: Elements
@@ -32,6 +32,7 @@ class Array:
     members_bytes: tuple[int, ...] = ()
     known: Callable[[Value], Iterable[Bool]] = lambda value: ()
     writes: tuple[Value, ...] = ()
+    name: str = ""
 
     @classmethod
     def unknown(cls, name: str, size_bytes: int, members_bytes: tuple[int, ...] = ()) -> Array:
@@ -40,17 +41,19 @@ class Array:
         def read(index: Value) -> Value:
             return t.app(name, 8 * size_bytes, (INDEX_BITS, index))
 
-        return cls(size_bytes, read, members_bytes=members_bytes)
+        return cls(size_bytes, read, members_bytes=members_bytes, name=name)
 
-    def written(self, index: Value, value: Value) -> Array:
-        """The array with one element changed."""
+    def written(self, index: Value, value: Value, skipped: int = 0, size_bytes: int = 0) -> Array:
+        """The array with one element changed: no more of it than so many bytes after some skipped ones, if any."""
+        end = skipped + size_bytes if size_bytes else self.size_bytes
 
         def read(other: Value) -> Value:
             here, old, width = t.eq(INDEX_BITS, other, index), self.read(other), 8 * self.size_bytes
             parts, low = [], 0
             for size_bytes in self.members_bytes or (self.size_bytes,):
                 new, kept = (t.extract(each, width, low + 8 * size_bytes - 1, low) for each in (value, old))
-                parts.append((8 * size_bytes, t.ite(8 * size_bytes, here, new, kept)))
+                changes = 8 * skipped <= low < 8 * end
+                parts.append((8 * size_bytes, t.ite(8 * size_bytes, here, new, kept) if changes else kept))
                 low += 8 * size_bytes
             return t.concat(parts[::-1])
 

@@ -1,21 +1,24 @@
 """A function that has loops, shown for any number of rounds of each: from any state that the loop's invariant allows.
 
 The function is explored up to where a loop begins anew. There, registers that a round changes hold what the invariant
-calls variables, or nothing of which anything is known; all else is as it was when the loop began. The invariant holds
-at first, a round leads from any state of which it holds to one of which it holds again, and something that is never
-negative becomes less. A loop in which there is one way to go only, such as one over the bytes of a key, is followed
-round by round.
+calls variables, what it says is made of them, or nothing of which anything is known; an array that rounds change is one
+of which the invariant is all that is known; all else is as it was when the loop began. The invariant holds at first, a
+round leads from any state of which it holds to one of which it holds again, and something that is never negative
+becomes less. A loop in which there is one way to go only, such as one over the bytes of a key, is followed round by
+round.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 from pytest_vigor import term as t
 from pytest_vigor.explore.order import reverse_postorder, successors
 from pytest_vigor.explore.vex_registers import slot_bits
+from pytest_vigor.refine.array import Array
 from pytest_vigor.refine.library import Library, NotShown, Telling, Unsettled, holding, unbroken
 from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.smt import Unsat
@@ -24,25 +27,40 @@ from pytest_vigor.term import Bool, Value
 VARIABLE_BITS = 32
 PLAIN_ROUNDS_MAX = 64  #: of loops in which there is one way to go
 
-Variables = Mapping[str, Value]
+Variables = Mapping[str, Any]  #: numbers of 32 bits in registers, and arrays in memory
 Claims = Iterable[tuple[str, Bool]]
 Ways = tuple[list[CallPath], list[CallPath]]  #: the paths on which a function returns, and those that come to a loop
 
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """What is said of a loop wherever it begins anew: ``variables`` are what is there at first, ``holds`` is the
-    invariant, and ``left`` is what becomes less in each round. ``given`` is what is known anyway of what they may be.
-    ``round`` are steps of the argument for one round, from the variables before and after it, and ``ends`` is what
-    holds where it is left. Each claim is shown where those before it hold.
-    Variables are numbers of 32 bits in registers."""
+    """What is said of a loop wherever it begins anew: ``variables`` are the numbers that are there at first, ``holds``
+    is the invariant, and ``left`` is what becomes less in each round. ``given`` is what is known anyway of any values
+    of the variables. ``round`` are steps of the argument for one round, from the variables before and after it. Where
+    it is left, ``last`` tells what the variables are, from those before the last round and the arrays after it, and
+    ``ends`` what holds, from both. Each claim is shown where those before it hold.
+
+    ``arrays`` are those that rounds change, each with its key and with what is there after any number of rounds.
+    ``holds`` speaks of any elements; ``assumed`` is what it says of some more of them. ``registers`` are what registers
+    may hold that are no variables: which ones do is found."""
 
     variables: Variables
     holds: Callable[[Variables], Claims]
     left: Callable[[Variables], Value]
     given: Callable[[Variables], Claims] = lambda variables: ()
     round: Callable[[Variables, Variables], Claims] = lambda before, after: ()
-    ends: Callable[[Variables], Claims] = lambda variables: ()
+    last: Callable[[Variables, Variables], Variables] = lambda before, arrays: before
+    ends: Callable[[Variables, Variables], Claims] = lambda before, last: ()
+    arrays: Mapping[str, tuple[int, Array]] = field(default_factory=dict)
+    assumed: Callable[[Variables], Claims] = lambda variables: ()
+    registers: Callable[[Variables], Sequence[Value]] = lambda variables: ()
+
+    def arrays_on(self, path: CallPath) -> Variables:
+        """The arrays that are there on a path."""
+        return {name: path.memory.arrays[key] for name, (key, _) in self.arrays.items()}
+
+
+Said = Callable[[Variables], Sequence[Cycle]]  #: of a loop, in several ways; from the variables of the one before
 
 
 def heads_of(library: Library, function: str) -> tuple[int, ...]:
@@ -74,7 +92,7 @@ class Cycles:
     """The paths through a function. ``cycles`` are what is said of its loops, in the order in which they are met, each
     in several ways: the first that holds when the loop begins is the one. Compilers turn loops round."""
 
-    def __init__(self, library: Library, function: str, cycles: Sequence[Sequence[Cycle]], told: Telling) -> None:
+    def __init__(self, library: Library, function: str, cycles: Sequence[Said], told: Telling) -> None:
         self.library, self.machine, self.function = library, library.machine, function
         self.cycles, self.told = cycles, told
         self.heads = heads_of(library, function)
@@ -84,25 +102,26 @@ class Cycles:
         entry = self.machine.binary.exports[self.function]
         returned, arrived = self._until(self.machine.enter(path, arguments), entry)
         yield from returned
-        pending = [(each, 0, 0) for each in arrived]
+        pending: list[tuple[CallPath, int, int, Variables]] = [(each, 0, 0, {}) for each in arrived]
         while pending:
-            at, met, rounds = pending.pop()
-            for cycle in self.cycles[met] if met < len(self.cycles) else ():
-                for _, known in cycle.given(cycle.variables):
+            at, met, rounds, before = pending.pop()
+            said = self.cycles[met](before) if met < len(self.cycles) else ()
+            for cycle in said:
+                for _, known in cycle.given({**cycle.variables, **cycle.arrays_on(at)}):
                     at.hold(known)
             returned, again = self._until(at.fork(), at.head)
             if len(returned) + len(again) == 1:
                 if rounds == PLAIN_ROUNDS_MAX:
                     raise NotShown(Unsettled(f"a loop of {self.function} goes round and round"))
                 yield from returned
-                pending += [(each, met, rounds + 1) for each in again]
+                pending += [(each, met, rounds + 1, before) for each in again]
                 continue
             if met == len(self.cycles):
                 raise NotShown(Unsettled(f"{self.function} has another loop"))
-            cycle = self._that_begins(at, self.cycles[met])
-            returned, left = self._any_rounds(at, [each for each in again if each.head == at.head], cycle)
+            cycle = self._that_begins(at, said)
+            returned, left, ended = self._any_rounds(at, [each for each in again if each.head == at.head], cycle)
             yield from returned
-            pending += [(each, met + 1, 0) for each in left]
+            pending += [(each, met + 1, 0, ended) for each in left]
 
     def _until(self, path: CallPath, address: int) -> Ways:
         self.machine.search.broken.clear()
@@ -114,15 +133,18 @@ class Cycles:
         failed: NotShown | None = None
         for cycle in cycles:
             try:
-                self._holding(first.fork(), cycle.holds(cycle.variables))
+                self._holding(first.fork(), cycle.holds({**cycle.variables, **cycle.arrays_on(first)}))
                 return cycle
             except NotShown as found:
                 failed = failed or found
         assert failed is not None
         raise failed
 
-    def _any_rounds(self, first: CallPath, again: list[CallPath], cycle: Cycle) -> Ways:
-        """Where a loop leads, whichever registers are its variables: more may be equal to one of them at first."""
+    def _any_rounds(
+        self, first: CallPath, again: list[CallPath], cycle: Cycle
+    ) -> tuple[list[CallPath], list[CallPath], Variables]:
+        """Where a loop leads, whichever registers are its variables: more may be equal to one of them at first. The
+        variables before its last round, too."""
         failed: NotShown | None = None
         for names in _readings(first, again, cycle):
             try:
@@ -133,20 +155,30 @@ class Cycles:
             raise NotShown(Unsettled(f"not in a register: {', '.join(cycle.variables)}"))
         raise failed
 
-    def _any_round(self, first: CallPath, again: list[CallPath], cycle: Cycle, names: Mapping[int, str]) -> Ways:
+    def _any_round(
+        self, first: CallPath, again: list[CallPath], cycle: Cycle, names: Mapping[int, str]
+    ) -> tuple[list[CallPath], list[CallPath], Variables]:
         """Where a loop leads from any state that its invariant allows: out of the function, or to another loop."""
-        variables = {name: t.var(f"{name} in a loop at {first.head:#x}", VARIABLE_BITS) for name in cycle.variables}
+        variables: dict[str, Any] = {name: array for name, (_, array) in cycle.arrays.items()}
+        variables |= {name: t.var(f"{name} in a loop at {first.head:#x}", VARIABLE_BITS) for name in cycle.variables}
         general = self._general(first, again, names, variables)
-        for _, claim in (*cycle.given(variables), *cycle.holds(variables)):
+        general.memory.arrays = {**general.memory.arrays, **dict(cycle.arrays.values())}
+        made = _made(first, cycle, names)
+        for slot, place in made.items():
+            general.registers.slots[slot] = cycle.registers(variables)[place]
+        for _, claim in (*cycle.given(variables), *cycle.holds(variables), *cycle.assumed(variables)):
             general.hold(claim)
         returned, following = self._until(general.fork(), first.head)
         for each in following:
             if each.head == first.head:
-                self._holding(each, self._kept(each, general, names, variables, cycle))
+                self._holding(each, self._kept(each, general, names, made, variables, cycle))
         for each in (*returned, *following):
             if each.head != first.head:
-                self._holding(each, cycle.ends(variables))
-        return returned, [each for each in following if each.head != first.head]
+                last = cycle.last(variables, cycle.arrays_on(each))
+                for _, claim in cycle.given(last):
+                    each.hold(claim)
+                self._holding(each, cycle.ends(variables, last))
+        return returned, [each for each in following if each.head != first.head], variables
 
     def _general(
         self, first: CallPath, again: list[CallPath], names: Mapping[int, str], variables: Variables
@@ -172,14 +204,16 @@ class Cycles:
         return general
 
     def _kept(
-        self, path: CallPath, general: CallPath, names: Mapping[int, str], variables: Variables, cycle: Cycle
-    ) -> Iterator[tuple[str, Bool]]:
+        self, path: CallPath, general: CallPath, names: Mapping[int, str], made: Mapping[int, int],
+        variables: Variables, cycle: Cycle,
+    ) -> Iterator[tuple[str, Bool]]:  # fmt: skip
         """That a round later all is as it is said to be of any round."""
         if any(path.ghosts[name] is not each for name, each in general.ghosts.items()) or (
             path.memory.regions.keys() != general.memory.regions.keys()
         ):
             raise NotShown(Unsettled("a loop changes what is not memory"))
-        if path.memory.arrays != general.memory.arrays:
+        changing, arrays = {key for key, _ in cycle.arrays.values()}, path.memory.arrays
+        if any(arrays[key] is not each for key, each in general.memory.arrays.items() if key not in changing):
             raise NotShown(Unsettled("a loop changes an array"))
         for key, region in general.memory.regions.items():
             after = path.memory.regions[key]
@@ -187,15 +221,21 @@ class Cycles:
             grows = region.image is not None and after.cells.keys() - region.cells.keys()
             if changes or grows or after.frame is not region.frame:
                 raise NotShown(Unsettled(f"a loop changes {region.name}, and not in every round"))
-        found: dict[str, Value] = {}
+        found: dict[str, Any] = {**cycle.arrays_on(path)}
         for slot, name in names.items():
             if name:
                 found.setdefault(name, t.extract(path.registers.slots[slot], 64, VARIABLE_BITS - 1, 0))
         for slot, old in enumerate(general.registers.slots):
             new = path.registers.slots[slot]
+            if names.get(slot) == "" and slot not in made:
+                continue
             expected = t.zext(found[names[slot]], VARIABLE_BITS, 64) if names.get(slot) else old
-            if names.get(slot) != "" and new is not expected and new != expected:
+            if slot in made:
+                expected = cycle.registers(found)[made[slot]]
+            if new is not expected and new != expected:
                 yield f"register {slot} is as it should be", t.eq(slot_bits(slot), new, expected)
+        for _, claim in cycle.given(found):
+            path.hold(claim)
         yield from cycle.round(variables, found)
         yield from cycle.holds(found)
         yield "there is less to go", t.ult(VARIABLE_BITS, cycle.left(found), cycle.left(variables))
@@ -208,11 +248,28 @@ def in_turn(library: Library, path: CallPath, claims: Claims, told: Telling) -> 
     """Raises NotShown unless all claims hold on a path, each where those before it do. They are known there then."""
     for name, claim in claims:
         wrong = t.lnot(claim)
-        if wrong is not False and not isinstance(library.machine.search.ask_afresh(path, wrong), Unsat):
+        if wrong is not False and path.decided(claim) is not True and not _is_impossible(library, path, wrong):
             holding(library, path, [], [(name, claim)], told)
         if claim is False:
             return  # there is no such path
         path.hold(claim)
+
+
+def _is_impossible(library: Library, path: CallPath, wrong: Bool) -> bool:
+    """Whether a condition cannot hold on a path: because of what is known of the unknowns in it, because of what is
+    known of such unknowns, or of everything. The less a solver is told, the easier it is."""
+    own = t.leaf_uids(wrong)
+    kinds = {_kind(each) for each in t.leaves(wrong).values()}
+    alike = [each for each in path.conditions() if kinds.issuperset(map(_kind, t.leaves(each).values()))]
+    return any(
+        isinstance(library.machine.search.ask_afresh(path, wrong, known), Unsat)
+        for known in ([each for each in alike if t.leaf_uids(each) <= own], alike, None)
+    )
+
+
+def _kind(leaf: t.Term) -> Any:
+    """The same of each value of one function."""
+    return leaf.data if leaf.op == "app" else leaf.uid
 
 
 def _readings(first: CallPath, again: list[CallPath], cycle: Cycle) -> Iterator[dict[int, str]]:
@@ -232,6 +289,15 @@ def _readings(first: CallPath, again: list[CallPath], cycle: Cycle) -> Iterator[
             names |= dict.fromkeys(slots, name)
         if len({*names.values()} - {""}) == len(chosen):
             yield names
+
+
+def _made(first: CallPath, cycle: Cycle, names: Mapping[int, str]) -> dict[int, int]:
+    """Which of the registers that hold no variable hold what it is said that registers may hold, and which of that."""
+    held = cycle.registers({**cycle.variables, **cycle.arrays_on(first)})
+    return {
+        slot: next(place for place, each in enumerate(held) if first.registers.slots[slot] is each)
+        for slot, name in names.items() if not name and any(first.registers.slots[slot] is each for each in held)
+    }  # fmt: skip
 
 
 def _changed(first: CallPath, again: list[CallPath]) -> list[int]:

@@ -139,7 +139,7 @@ class SplitMemory(Memory):
         above = width - low - bits
         parts = [(above, t.extract(old, width, width - 1, low + bits))] if above else []
         parts += [(bits, kept), *([(low, t.extract(old, width, low - 1, 0))] if low else [])]
-        self.arrays = {**self.arrays, key: array.written(index, t.concat(parts))}
+        self.arrays = {**self.arrays, key: array.written(index, t.concat(parts), skipped, size_bytes)}
 
     def load_bytes(self, address: Value, size_bytes: int, where: int) -> Value:
         """What any number of bytes holds."""
@@ -318,9 +318,11 @@ class CallSearch(Search):
         """Whether conditions can hold on a path, to who looks at everything at once."""
         return at_once([*self.facts.known, *path.conditions(), *conditions], resources)
 
-    def ask_afresh(self, path: CallPath, condition: Bool) -> Answer:
-        """Whether a condition can hold on a path, to who has seen nothing before."""
-        return Solver(self.cuts.anew(), AFRESH_RESOURCES, exact=False).afresh([*path.conditions(), condition])
+    def ask_afresh(self, path: CallPath, condition: Bool, known: Sequence[Bool] | None = None) -> Answer:
+        """Whether a condition can hold on a path, to who has seen nothing before; and of the path no more than what is
+        ``known``, if that is given."""
+        solver = Solver(self.cuts.anew(), AFRESH_RESOURCES if known is None else BRIEF_RESOURCES, exact=False)
+        return solver.afresh([*(path.conditions() if known is None else known), condition])
 
     def _by_cases(self, path: CallPath, conditions: list[Bool]) -> Answer:
         """What the solver says; where that takes long, what it says of each case of an alternative among the

@@ -10,6 +10,7 @@ import pytest
 
 from properties.libvig.map_allocation import allocation_verdict
 from properties.libvig.probing import Probing
+from properties.libvig.removing import Removing
 from pytest_vigor.build import FLAGS, libvig_root
 from pytest_vigor.refine.abstraction import beside
 from pytest_vigor.refine.heap import fields_of
@@ -26,6 +27,10 @@ ROOM = "    uint32_t slot = tag & probe->mask;\n    while (probe_slot(probe, slo
 PUT_KEY = "memcpy(probe_key(&map->probe, PROBE_KEYS_BY_SLOT, slot), key"
 GOES_ON = "            return PROBE_NO_SLOT;\n        }\n        slot = (slot + 1) & probe->mask;"
 EQUAL = "found == tag && probe_keys_equal(key, probe_key(probe, where, slot), probe->key_bytes)"
+MOVES = "if (distance_from_start >= distance_from_gap) {"
+REMOVES = "    probe_remove(&table->probe, PROBE_KEYS_BY_VALUE, slot);\n"
+RELEASES = "    ages_release(&table->ages, index);\n"
+IS_AT = "->value != index || probe_slot(&table->probe, slot)->tag != tag) {"
 READS = "*out_value = probe_slot(&map->probe, slot)->value;\n    return true;\n}\n\nbool map_put"
 ABSENT = "        return false;\n    }\n    *out_value"
 
@@ -61,6 +66,12 @@ REFUTED = [
     (TABLE, " || find(table, key, &present)", "", "flow_table_restore"),
     (TABLE, "    add(table, key, index, age);\n", "    add(table, key, index, age + 1);\n", "flow_table_restore"),
     (TABLE, "    add(table, key, index, age);\n", "", "flow_table_restore"),
+    (PROBE, MOVES, MOVES.replace(">=", ">"), "flow_table_erase"),
+    (PROBE, "(slot - tag) & probe->mask", "slot - (tag & probe->mask)", "flow_table_erase"),
+    (TABLE, REMOVES + RELEASES, RELEASES, "flow_table_erase"),
+    (TABLE, REMOVES + RELEASES, REMOVES, "flow_table_erase"),
+    (TABLE, IS_AT, "->tag != tag) {", "flow_table_erase"),
+    (TABLE, IS_AT, "->value != index) {", "flow_table_erase"),
 ]  # fmt: skip
 # What the proof does not say is whether these are wrong: a loop may go round otherwise, and of a row of which something
 # does not hold something may not be known.
@@ -69,6 +80,9 @@ NOT_ACCEPTED = [
     (TABLE, "    slot->value = index;\n", "    slot->value = 0;\n", "flow_table_put"),
     (PROBE, ROOM, ROOM.replace("tag & probe->mask", "(tag + 1) & probe->mask"), "map_put"),
     (MAP, "if (map->size == map->capacity) {", "if (map->size > map->capacity) {", "map_put"),
+    (PROBE, MOVES, "if (0) {", "flow_table_erase"),
+    (PROBE, MOVES, "if (1) {", "flow_table_erase"),
+    (PROBE, "            gap = slot;\n", "", "flow_table_erase"),
     (MAP, "        probe_slot(&map->probe, slot)->tag = tag;\n", "", "map_put"),
     (MAP, "        slot = probe_free_slot(&map->probe, tag);\n", "        slot = tag & map->probe.mask;\n", "map_put"),
     (PROBE, ROOM, ROOM.replace("tag != PROBE_TAG_UNUSED", "tag == tag"), "map_put"),
@@ -84,7 +98,8 @@ NOT_ACCEPTED = [
 def found(tmp_path: Path, file: str, old: str, new: str, function: str, key_bytes: int = 4) -> Any:
     root = Wrong("", file, old, new, ()).copy_to(tmp_path)
     library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120)
-    return Probing(library, function, key_bytes).verdict()
+    is_erase = function == "flow_table_erase"
+    return (Removing(library, key_bytes) if is_erase else Probing(library, function, key_bytes)).verdict()
 
 
 @pytest.mark.parametrize("case", REFUTED, ids=[f"{case[3]}-{at}" for at, case in enumerate(REFUTED)])
