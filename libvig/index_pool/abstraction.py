@@ -31,11 +31,12 @@ class Unbounded:
     """The same at any capacity: the nodes are an array, of which there is a row (rings.py)."""
 
     LINE_BYTES = 64
+    NAME = "pool"
 
     def __init__(self, structs, facts):
         self.facts, self.struct, self.node = facts, structs["index_pool"], structs["ages_node"]
         self.capacity = t.var("capacity", 32)
-        self.any = rings.Unknown("pool", self.capacity)
+        self.any = rings.Unknown(self.NAME, self.capacity)
         self.row, self.new, self.later = self.any.row, rings.Rings.new(self.capacity), {}
         self.begin_bytes = -(-self.struct.size_bytes // self.LINE_BYTES) * self.LINE_BYTES
 
@@ -50,6 +51,10 @@ class Unbounded:
         """The nodes as a row makes them."""
         element = lambda node: row.element(self.node, node)  # noqa: E731
         return Array(self.node.size_bytes, element, begin_bytes, members_bytes(self.node), self.here)
+
+    def member(self, element, name):
+        """A member of a node in the array."""
+        return member(self.node, element, name)
 
     def given(self):
         """What holds of every pool, besides what is known of its nodes."""
@@ -71,7 +76,7 @@ class Unbounded:
             conditions += [t.implies(t.ule(32, many, self.row.used), each) for each in known]
         there, known = self.any.known([*values, *conditions], in_pairs)
         for node in (*nodes, *there):
-            self.facts.touch("pool", node)
+            self.facts.touch(self.NAME, node)
         return conditions + known
 
     def _ties(self, many, later, values, in_pairs):
@@ -88,7 +93,7 @@ class Unbounded:
         invariant holds. It is the other one where a question is asked."""
         if isinstance(many, int):
             return self.row.without(many)
-        return self.later.setdefault(many, rings.Unknown(f"pool without {t.show(many)}", self.capacity)).row
+        return self.later.setdefault(many, rings.Unknown(f"{self.NAME} without {t.show(many)}", self.capacity)).row
 
     def first(self, many):
         """Whether there are so many nodes, and which are the first of the row: as many, because each has a position of
@@ -114,7 +119,7 @@ class Unbounded:
         array = path.memory.arrays[key]
 
         def entry(index):
-            age = member(self.node, array.read(index), "age")
+            age = self.member(array.read(index), "age")
             return Entry(ages.is_used(age), 0, age)
 
         return IndexPool(None, IndexedFlows(self.facts, "pool", self.capacity, entry))
@@ -124,7 +129,7 @@ class Unbounded:
         one, other, at = (t.var(f"any {what}", 32) for what in ("node", "other node", "position"))
         found, expected = (each.read(one) for each in (path.memory.arrays[key], self.array(row, 0)))
         for field in self.node.fields:
-            values = (member(self.node, each, field.name) for each in (found, expected))
+            values = (self.member(each, field.name) for each in (found, expected))
             same = t.eq(8 * field.type.size_bytes, *values)
             yield f"{field.name} is as the rings say", t.implies(t.ult(32, one, row.nodes), same)
         for claims in (row.ends(), row.of_node(one), row.of_age(one), row.of_position(at), row.of_nodes(one, other)):

@@ -1,13 +1,11 @@
-"""Whether expiring does what its contract says of an index pool of any capacity: by induction over the indices that it
-releases, which are the oldest ones, one after the other."""
+"""Whether expiring does what its contract says of an index pool or a flow table of any capacity: by induction over the
+indices that it releases, which are the oldest ones, one after the other."""
 
 from pytest_vigor import term as t
 from pytest_vigor.refine.induction import ANY_INDEX, Loop, by_induction, same_array
 from pytest_vigor.refine.machine import ARGUMENT
 from pytest_vigor.refine.unbounded import AtEveryCapacity
 
-FUNCTION = "index_pool_expire_before"
-TIME = t.var(f"{ARGUMENT}time", 64)
 MANY = t.var("how many have expired", 32)
 ANY_NODE, OTHER_NODE, ANY_POSITION = (t.var(f"any {what}", 32) for what in ("node", "other node", "position"))
 
@@ -19,18 +17,19 @@ def _count(end):
 class Expiry(AtEveryCapacity):
     """The proof. After so many rounds, as many of the used indices have been released, and the next one is too old."""
 
-    def __init__(self, library):
-        super().__init__(library, library.contracts.by_name[FUNCTION])
+    def __init__(self, library, function="index_pool_expire_before"):
+        super().__init__(library, library.contracts.by_name[function])
 
     def _follow(self, path, passed, returns):
         self._rows(path.fork())
         row, begin_bytes = self.any.row, self.any.begin_bytes
         path.hold(t.ult(32, ANY_INDEX, row.nodes))
 
-        def holds(_, rounds):
+        def holds(at, rounds):
+            yield from self._stays_valid(at)
             then = self.any.without(rounds)
             yield "one is left", t.land(t.ule(32, rounds, row.used), t.ult(32, rounds, row.used))
-            yield "it is too old", t.slt(64, then.age(then.order(0)), TIME)
+            yield "it is too old", t.slt(64, then.age(then.order(0)), t.var(f"{ARGUMENT}time", 64))
 
         def array(rounds):
             return self.any.array(self.any.without(rounds), begin_bytes)
@@ -44,7 +43,7 @@ class Expiry(AtEveryCapacity):
 
         def ends(end):
             left, before = array(_count(end)), self.everywhere.mark()
-            self._holding(end, [], same_array(end, self.key, left), in_pairs=False)
+            self._holding(end, [], [*self._stays_valid(end), *same_array(end, self.key, left)], in_pairs=False)
             end.memory.arrays = {**end.memory.arrays, self.key: left}
             self.everywhere.as_many(_count(end), *self.any.first(_count(end)))
             returns(end)
@@ -55,7 +54,11 @@ class Expiry(AtEveryCapacity):
             self._holding(at, given, claims, in_pairs=False)
 
         loop = Loop(holds, array, ends, given, (oldest,), holding)
-        return by_induction(self.library, path, FUNCTION, passed, self.key, loop)
+        return by_induction(self.library, path, self.contract.name, passed, self.key, loop)
+
+    def _stays_valid(self, path):
+        """What else holds wherever a round begins or ends."""
+        return ()
 
     def _holding(self, path, given, claims, in_pairs=True):
         """Each claim is asked about by itself, which needs less to be known."""

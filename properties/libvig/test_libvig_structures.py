@@ -21,7 +21,7 @@ SIZES = {
 #: Larger capacities for functions where that is quick, with the first of these sizes.
 CAPACITIES = {
     "flow_table_refresh": 4, "flow_table_key_at": 4, "flow_table_entry": 4, "flow_table_capacity": 4,
-    "flow_table_alloc": 4, "flow_table_expire_before": 3,
+    "flow_table_alloc": 4,
 }  # fmt: skip
 #: Functions whose loop is shown by induction: followed round by round, it would have too many paths.
 IN_ROUNDS = ("flow_table_expire_before",)

@@ -9,10 +9,12 @@ SOME_KEY_BYTES, FEW_KEY_BYTES = (4, 6, 8, 13), (4, 13)  # where it takes longer
 
 
 def _prove(library, shown, function, sizes):
+    from properties.libvig.flow_table_expiry import TableExpiry
     from properties.libvig.probing import Probing
     from properties.libvig.removing import Removing
 
-    proof = Removing if function == "flow_table_erase" else partial(Probing, function=function)
+    others = {"flow_table_expire_before": TableExpiry, "flow_table_erase": Removing}
+    proof = others[function] if function in others else partial(Probing, function=function)
     bound = f"every capacity, keys of {', '.join(map(str, sizes))} bytes"
     shown(function, bound, ((f"keys of {each} bytes", proof(library, key_bytes=each).verdict()) for each in sizes))
 
@@ -30,7 +32,7 @@ def test_function_that_changes_entries_does_what_its_contract_says(library, show
     _prove(library, shown, function, SOME_KEY_BYTES)
 
 
-CHANGING = ("flow_table_put", "flow_table_restore", "flow_table_erase")
+CHANGING = ("flow_table_put", "flow_table_restore", "flow_table_erase", "flow_table_expire_before")
 
 
 @pytest.mark.parametrize("function", CHANGING)

@@ -17,6 +17,7 @@ from pytest_vigor.binary import Binary
 from pytest_vigor.explore.block import CALLER_SAVED, Block, Cursor, Leave, Registers, Split
 from pytest_vigor.explore.entry import ARGUMENT_REGISTERS, restored, set_up
 from pytest_vigor.explore.libc import LIBC
+from pytest_vigor.explore.lift import Lifter
 from pytest_vigor.explore.memory import REGION_BASE, Failed, Memory, Region, Stop, independent
 from pytest_vigor.explore.path import PathState
 from pytest_vigor.explore.search import Search
@@ -399,7 +400,8 @@ class Machine:
 
     def __init__(self, binary: Binary, cpu_seconds: float, models: Mapping[str, Model] | None = None) -> None:
         self.models, self.cpu_seconds = models or {}, cpu_seconds
-        modelled = {binary.exports[name]: name for name in self.models if name in binary.exports}
+        named = {name: binary.exports[name] for name in self.models if name in binary.exports}
+        modelled = {at: name for name, entry in named.items() for at in _entries(binary, entry)}
         self.binary = replace(binary, imports={**binary.imports, **modelled})
         self.search = CallSearch(self.binary, cpu_seconds)
 
@@ -476,6 +478,13 @@ class Machine:
 
         ended = self.search.paths(path, address, imported, finish)
         return returned, [each for each in ended if each.ending == "stuck"]
+
+
+def _entries(binary: Binary, entry: int) -> tuple[int, ...]:
+    """Where a function begins: and where it goes, if a jump is all that it is, as compilers make it of a call."""
+    block = Lifter(binary.code).block(entry)
+    is_jump = block.kind == "Ijk_Boring" and len(block.instructions) == len(block.targets) == 1 and not block.steps
+    return (entry, *block.targets) if is_jump else (entry,)
 
 
 def next_key(path: CallPath) -> int:

@@ -38,9 +38,13 @@ class AtEveryCapacity(Refinement):
         self.facts = self.everywhere = Everywhere()
         (self.name, kind), *_ = ((name, k) for name, k in contract.parameters.items() if isinstance(k, c.State))
         self.abstraction = library.abstractions[kind.cls.kind]  # type: ignore[attr-defined]
-        assert self.abstraction.unbounded is not None
-        self.any = self.abstraction.unbounded(library.structs, self.everywhere)
+        self.any = self._any()
         self.key = 0
+
+    def _any(self) -> Any:
+        """Any structure of the kind."""
+        assert self.abstraction.unbounded is not None
+        return self.abstraction.unbounded(self.library.structs, self.everywhere)
 
     def _lay(self, path: CallPath) -> CallPath:
         region = self.any.lay(path)

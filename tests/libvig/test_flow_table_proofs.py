@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from properties.libvig.flow_table_expiry import TableExpiry
 from pytest_vigor import term as t
 from pytest_vigor.build import FLAGS
 from pytest_vigor.refine.clauses import Clauses
@@ -67,6 +68,18 @@ def test_wrong_rounds_are_not_shown(tmp_path: Path, wrong: Wrong, says: str) -> 
     found = verdict(tmp_path, wrong, InRounds, "expire_before", 3)
     assert isinstance(found, Refuted | Unsettled)
     assert says in str(found)
+
+
+@pytest.mark.parametrize("wrong", [
+    known("ageing_includes_the_time"),
+    other("stops_after_one", EXPIRING, "erase(table, index);\n        return expired + 1;"),
+    other("only_releases", EXPIRING, EXPIRING.replace("erase(table", "ages_release(&table->ages")),
+    other("erases_another", EXPIRING, EXPIRING.replace("index)", "0)")),
+])  # fmt: skip
+def test_wrong_rounds_are_not_shown_at_every_capacity(tmp_path: Path, wrong: Wrong) -> None:
+    root = wrong.copy_to(tmp_path)
+    found = TableExpiry(Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 240), 4).verdict()
+    assert isinstance(found, Refuted | Unsettled)
 
 
 def test_unknown_functions_have_one_value_for_one_argument() -> None:
