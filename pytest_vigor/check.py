@@ -22,10 +22,11 @@ from pytest_vigor.free_fields import free_in
 from pytest_vigor.headers import Header, header_digest, read_header
 from pytest_vigor.instance import Owed
 from pytest_vigor.invariant import Prover, candidates
-from pytest_vigor.judge import Duty, Model, Subject, judge, obligations
+from pytest_vigor.judge import judge
 from pytest_vigor.layout import IMAGE_BASE
 from pytest_vigor.minimise import concretise, same_choices
 from pytest_vigor.network_function import NetworkFunction
+from pytest_vigor.obligations import obligations
 from pytest_vigor.plain import broken, plain_step
 from pytest_vigor.property.asserts import FAILURES
 from pytest_vigor.property.steps import Beyond, Discarded, Step
@@ -34,6 +35,7 @@ from pytest_vigor.render.states import is_initial
 from pytest_vigor.replay import image_of, replay, situation
 from pytest_vigor.smt import Solver, Statistics, bound_memory, interruptible
 from pytest_vigor.store import Store
+from pytest_vigor.subject import Duty, Model, Subject
 from pytest_vigor.symbols import struct_bits
 from pytest_vigor.trace import BROKEN, HUNG, MISMATCH, PROCESS, REFUSED, Call, Run, Situation, Step as Given
 from pytest_vigor.verdict import Proved, Refuted, Unknown, Verdict

@@ -11,10 +11,10 @@ from pytest_vigor.ghost.consistent_hash import ConsistentHash
 from pytest_vigor.ghost.index_pool import Pool
 from pytest_vigor.ghost.map import Map
 from pytest_vigor.ghost.vector import Vector
-from pytest_vigor.judge import Model, Subject
 from pytest_vigor.layout import Struct
 from pytest_vigor.shrinking import Shrinking
 from pytest_vigor.smt import Sat
+from pytest_vigor.subject import Model, Subject
 from pytest_vigor.symbols import struct_bits
 from pytest_vigor.term import Term, Value
 

@@ -21,7 +21,7 @@ from pytest_vigor.property.asserts import place_in_property
 from pytest_vigor.trace import Run
 
 if TYPE_CHECKING:
-    from pytest_vigor.judge import Model
+    from pytest_vigor.subject import Model
 
 
 _PUNCTUATION = frozenset("{}();, ")

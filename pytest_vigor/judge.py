@@ -8,190 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from pytest_vigor import behaviour as b, term as t
 from pytest_vigor.ahead import Shared
 from pytest_vigor.assumption import cited
-from pytest_vigor.behaviour import Behaviour, Path
-from pytest_vigor.contract import Contracts
+from pytest_vigor.behaviour import Path
 from pytest_vigor.dependence import files_opened
-from pytest_vigor.equalities import Settled, same_arguments, uncut
+from pytest_vigor.equalities import same_arguments, uncut
 from pytest_vigor.frame import Frame
-from pytest_vigor.ghost.facts import Facts, Mark
-from pytest_vigor.headers import Header
 from pytest_vigor.instance import (
-    TIME,
     Held,
     Inputs,
     Instance,
     Owed,
-    accepted_conditions,
-    base_scalars,
-    base_states,
-    init_instance,
     input_conditions,
     instantiate,
 )
-from pytest_vigor.invariant import Invariant, install
 from pytest_vigor.number import fit, number
 from pytest_vigor.property.asserts import FAILURES, Noted, place_in_property, watch_asserts
 from pytest_vigor.property.packets import Packet
 from pytest_vigor.property.steps import FLOOD, Beyond, Discarded, Sent, State, Step
 from pytest_vigor.record import fitted
-from pytest_vigor.smt import Answer, Sat, Solver, Unsat, Unsure
+from pytest_vigor.smt import Answer, Sat, Unsat, Unsure
+from pytest_vigor.subject import Duty, Model, Prepared, Subject
 from pytest_vigor.symbols import config_record, view
 from pytest_vigor.term import Bool, Value
 from pytest_vigor.verdict import Proved, Refuted, Unknown, Vacuous, Verdict
 from pytest_vigor.witness import but_for_checksums
-from pytest_vigor.work import Exhausted, Work
+from pytest_vigor.work import Exhausted
 
 DECISION_LIMIT = 2_000
 LOOKED, REACHED = 1, 2
-SOLVERS = 8  #: for all paths
 SUMS = 4  #: in a value that the solver had better not look into
 PROBE = Path(None, "probe")  #: before anything has happened
-
-
-@dataclass(slots=True)
-class Model:
-    """An assignment that refutes something: the solver's answer, and what it was asked about."""
-
-    entry: str
-    answer: Sat
-    steps: list[Instance]
-    conditions: list[Bool]  #: everything that holds, for asking again with more
-    facts: Facts
-    broken: Owed | None = None
-
-
-@dataclass(slots=True)
-class Duty:
-    """An obligation that is not shown to hold."""
-
-    kind: str
-    detail: str
-    where: int
-    entry: str
-    model: Model | None  #: None where the solver was unsure
-    reason: str = ""
-
-
-@dataclass(slots=True)
-class Subject:
-    """An NF, explored, with what is believed of it."""
-
-    behaviour: Behaviour
-    header: Header
-    contracts: Contracts
-    invariants: list[Invariant]
-    solver: Solver  #: its statistics say for which work it is asked
-    accepted: Bool = True
-    duties: list[Duty] = field(default_factory=list)
-    prepared: dict[int, Prepared | None] = field(default_factory=dict)  #: paths, by their identity
-    idle: Callable[[], int] = lambda: 0  #: how many other processors have nothing to do
-    solvers: list[Solver] = field(default_factory=list)  #: for paths, in turn
-
-    @property
-    def work(self) -> Work:
-        return self.solver.statistics.work
-
-    def another_solver(self) -> Solver:
-        """A solver for a path: one of its own for as long as there are few. A solver takes megabytes, and to tell it
-        what it is to forget for the next path takes time."""
-        if len(self.solvers) < SOLVERS:
-            solver = Solver(translator=self.solver.translator, statistics=self.solver.statistics)
-        else:
-            solver = self.solvers.pop(0)
-        self.solvers.append(solver)
-        return solver
-
-    def prepare(self) -> None:
-        self.accepted = accepted_conditions(self.behaviour, self.contracts)
-
-    def prepare_path(self, path: Path) -> Prepared | None:
-        """The path on the state between steps; None if nothing leads along it."""
-        if id(path) not in self.prepared:
-            self.prepared[id(path)] = Prepared.of(self, path)
-        return self.prepared[id(path)]
-
-    def begin(self, facts: Facts) -> tuple[dict[str, Any], dict[str, Value]]:
-        """The state between steps: arbitrary, but for the invariants."""
-        old, numbers = base_states(self.behaviour, facts), base_scalars(self.behaviour)
-        install(self.invariants, facts, old, numbers)
-        return old, numbers
-
-
-# ---- obligations
-
-
-def obligations(subject: Subject) -> list[Duty]:
-    """Those obligations, of all entry points, that are not shown to hold under the invariants."""
-    out: list[Duty] = []
-    seen: set[tuple[int, str]] = set()
-    paths = [(entry, path) for entry, paths in subject.behaviour.paths.items() for path in paths]
-
-    def elsewhere(entry: str, path: Path) -> bytes | None:
-        """That all on a path hold is for another process to say; which do not is not."""
-        broken: list[Duty] = []
-        _discharge(subject, entry, path, seen, broken)
-        return None if broken else b""
-
-    with closing(Shared([partial(elsewhere, *each) for each in paths], 0, subject.idle)) as shared:
-        for done, (entry, path) in enumerate(paths):
-            if shared.found(done, subject.work.check) is None:
-                _discharge(subject, entry, path, seen, out)
-            subject.work.at(done + 1)
-    return out
-
-
-def _discharge(subject: Subject, entry: str, path: Path, seen: set[tuple[int, str]], out: list[Duty]) -> None:
-    if path.ending != "stuck" and not any(True for _ in path.events()):
-        return
-    facts = Facts()
-    if entry == "nf_init":
-        instance = init_instance(path, subject.contracts, facts)
-        given: list[Bool] = []
-    else:
-        old, numbers = subject.begin(facts)
-        instance = instantiate(path, subject.contracts, facts, old, numbers)
-        given = [subject.accepted, *(input_conditions(instance.inputs, TIME) if entry == "nf_process" else [])]
-    owed = [item for item in instance.items if isinstance(item, Owed) and (id(item.node), item.detail) not in seen]
-    stuck_duty = path.ending == "stuck"
-    if not any(item.condition is not True for item in owed) and not stuck_duty:
-        seen.update((id(item.node), item.detail) for item in owed)
-        return
-    solver, so_far = subject.solver, list(given)
-    solver.follow([])
-    solver.push()
-    solver.add_all(given)
-    asserted = 0
-    fresh = {id(item) for item in owed}
-    for item in instance.items:
-        if isinstance(item, Owed) and id(item) in fresh and item.condition is not True:
-            seen.add((id(item.node), item.detail))
-            solver.add_all(facts.known[asserted:])
-            asserted = len(facts.known)
-            answer = solver.check(t.lnot(item.condition))
-            if not isinstance(answer, Unsat):
-                conditions = [*so_far, t.lnot(item.condition)]
-                model = Model(entry, answer, [instance], conditions, facts, item) if isinstance(answer, Sat) else None
-                reason = answer.reason if isinstance(answer, Unsure) else ""
-                out.append(Duty(item.kind, item.detail, item.where, entry, model, reason))
-        solver.add(item.condition)
-        so_far.append(item.condition)
-    if stuck_duty:
-        solver.add_all(facts.known[asserted:])
-        answer = solver.check()
-        if not isinstance(answer, Unsat):
-            model = Model(entry, answer, [instance], so_far, facts) if isinstance(answer, Sat) else None
-            out.append(Duty(f"stuck:{path.kind}", path.reason, path.where, entry, model))
-    solver.pop()
-
-
-# ---- properties
 
 
 @dataclass(slots=True)
@@ -250,45 +102,6 @@ class SymbolicRun:
                 self.judge.later([*self.decisions, other])
         self.decisions.append(chosen)
         return chosen
-
-
-@dataclass(slots=True)
-class Prepared:
-    """A path on the state between steps, ready for properties to be run on it. Paths that share a solver have it told
-    anew what they do not have in common with the one before."""
-
-    instance: Instance
-    facts: Facts
-    mark: Mark
-    settled: Settled
-    given: list[Bool]
-    base: list[Bool]  #: all of this, what paths have in common first
-    model: Sat | None  #: of the path; None where the solver is unsure
-    solver: Solver
-    answers: dict[tuple[Any, ...], Answer] = field(default_factory=dict)  #: to what was asked on runs so far
-
-    @classmethod
-    def of(cls, subject: Subject, path: Path) -> Prepared | None:
-        """None if no state and input lead along the path."""
-        facts = Facts()
-        old, numbers = subject.begin(facts)
-        believed = len(facts.known)
-        instance = instantiate(path, subject.contracts, facts, old, numbers)
-        inputs = [subject.accepted, *input_conditions(instance.inputs, TIME)]
-        base = [*inputs, *facts.known[:believed], *instance.conditions, *facts.known[believed:]]
-        settled = Settled()
-        for condition in base:
-            settled.add(condition)
-        settled.settle()
-        if settled.impossible:
-            return None
-        solver = subject.another_solver()
-        solver.follow(base)
-        answer = solver.check(exact=False)
-        if isinstance(answer, Unsat):
-            return None
-        model = answer if isinstance(answer, Sat) else None
-        return cls(instance, facts, facts.mark(), settled, [*inputs, *instance.conditions], base, model, solver)
 
 
 class Judging:

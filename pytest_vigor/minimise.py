@@ -13,13 +13,13 @@ from pytest_vigor.ghost.index_pool import Pool
 from pytest_vigor.ghost.map import VALUE_BITS, Map
 from pytest_vigor.ghost.vector import Vector
 from pytest_vigor.headers import Header
-from pytest_vigor.judge import Model, Subject
 from pytest_vigor.layout import Type, scalars
 from pytest_vigor.notation import kind_of
 from pytest_vigor.packet import ETHER_BYTES, HEADERS, TYPE_IPV4
 from pytest_vigor.property.checksums import REST
 from pytest_vigor.shrinking import ADDRESS_BITS, Shrinking, turned
 from pytest_vigor.smt import Sat
+from pytest_vigor.subject import Model, Subject
 from pytest_vigor.term import Bool, Term, Value
 
 DUMMIES = 4

@@ -20,8 +20,8 @@ from pytest_vigor.ghost.index_pool import Pool
 from pytest_vigor.ghost.map import Map, Put as Kept
 from pytest_vigor.ghost.vector import Vector, Written
 from pytest_vigor.instance import TIME, Inputs, Instance, init_instance, input_conditions, instantiate
-from pytest_vigor.judge import Model, Subject
 from pytest_vigor.smt import Sat, Solver
+from pytest_vigor.subject import Model, Subject
 from pytest_vigor.term import Bool, Value
 from pytest_vigor.trace import PROCESS
 

@@ -26,6 +26,8 @@ FLOORS = """
 5  shrinking
 5  reach
 5  judge capture
+4  obligations
+4  subject
 4  refine
 4  fuzz
 4  invariant replay
