@@ -16,10 +16,10 @@ from itertools import product
 from typing import Any
 
 from pytest_vigor import term as t
-from pytest_vigor.explore.order import reverse_postorder, successors
 from pytest_vigor.explore.vex_registers import slot_bits
 from pytest_vigor.refine.array import Array
 from pytest_vigor.refine.library import Library, NotShown, Telling, Unsettled, holding, unbroken
+from pytest_vigor.refine.loops import outermost
 from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.smt import Unsat
 from pytest_vigor.term import Bool, Value
@@ -63,31 +63,6 @@ class Cycle:
 Said = Callable[[Variables], Sequence[Cycle]]  #: of a loop, in several ways; from the variables of the one before
 
 
-def heads_of(library: Library, function: str) -> tuple[int, ...]:
-    """Where the loops of a function begin that are in no other."""
-    machine = library.machine
-    lifter, entry = machine.search.lifter, machine.binary.exports[function]
-    lifter.cut(reverse_postorder(lifter, entry))
-    blocks = [at for at in reverse_postorder(lifter, entry) if machine.binary.executable(at)]
-    following = {at: [each for each in successors(lifter, at) if each in blocks] for at in blocks}
-    reached = {at: _reached(following, at) for at in blocks}
-    return tuple(
-        at for at in blocks
-        if at in reached[at] and any(at in following[each] and each not in reached[at] for each in blocks)
-    )  # fmt: skip
-
-
-def _reached(following: dict[int, list[int]], start: int) -> set[int]:
-    found: set[int] = set()
-    stack = list(following[start])
-    while stack:
-        at = stack.pop()
-        if at not in found:
-            found.add(at)
-            stack += following[at]
-    return found
-
-
 class Cycles:
     """The paths through a function. ``cycles`` are what is said of its loops, in the order in which they are met, each
     in several ways: the first that holds when the loop begins is the one. Compilers turn loops round."""
@@ -95,7 +70,7 @@ class Cycles:
     def __init__(self, library: Library, function: str, cycles: Sequence[Said], told: Telling) -> None:
         self.library, self.machine, self.function = library, library.machine, function
         self.cycles, self.told = cycles, told
-        self.heads = heads_of(library, function)
+        self.heads = outermost(library, function)
 
     def ends(self, path: CallPath, arguments: Sequence[Value]) -> Iterator[CallPath]:
         """Every path on which the function returns. Raises NotShown where an invariant does not hold."""

@@ -18,7 +18,7 @@ from pytest_vigor.explore.block import Registers
 from pytest_vigor.explore.vex_registers import FLAG_SLOTS, slot_bits
 from pytest_vigor.refine.array import INDEX_BITS, Array
 from pytest_vigor.refine.library import Library, NotShown, Telling, Unsettled, holding, unbroken
-from pytest_vigor.refine.loops import heads_of
+from pytest_vigor.refine.loops import in_a_row
 from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.term import Bool, Value
 
@@ -52,7 +52,7 @@ def by_induction(
 ) -> int:
     """How many ways there are to its end. ``array`` is the key of the region that is the array. Raises NotShown."""
     machine = library.machine
-    heads = heads_of(library, function, len(loops))
+    heads = in_a_row(library, function, len(loops))
     machine.search.broken.clear()
     returned, arrived = machine.until(machine.enter(path, arguments), machine.binary.exports[function], heads)
     unbroken(library, lambda _: [])

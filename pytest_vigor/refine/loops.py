@@ -1,21 +1,50 @@
-"""Where the loops of a compiled function begin, those that come one after the other."""
+"""Where the loops of a compiled function begin."""
 
 from __future__ import annotations
 
 from pytest_vigor.explore.order import reverse_postorder, successors
 from pytest_vigor.refine.library import Library, NotShown, Unsettled
 
+Graph = dict[int, list[int]]  #: of blocks, by where they begin, and what may come after each
 
-def heads_of(library: Library, function: str, many: int) -> list[int]:
-    """Where the first so many loops of a function begin: each at a block without which nothing goes round in circles,
-    of all that leads there and is not part of one before. Raises NotShown where there are not so many."""
-    machine = library.machine
-    lifter, entry = machine.search.lifter, machine.binary.exports[function]
-    blocks = [at for at in reverse_postorder(lifter, entry) if machine.binary.executable(at)]
-    following = {at: [each for each in successors(lifter, at) if each in blocks] for at in blocks}
+
+def _graph(library: Library, function: str) -> Graph:
+    lifter, entry = library.machine.search.lifter, library.machine.binary.exports[function]
+    blocks = [at for at in reverse_postorder(lifter, entry) if library.machine.binary.executable(at)]
+    return {at: [each for each in successors(lifter, at) if each in blocks] for at in blocks}
+
+
+def outermost(library: Library, function: str) -> tuple[int, ...]:
+    """Where the loops of a function begin that are in no other. Blocks end where others start from here on."""
+    lifter = library.machine.search.lifter
+    lifter.cut(reverse_postorder(lifter, library.machine.binary.exports[function]))
+    following = _graph(library, function)
+    reached = {at: _reached(following, at) for at in following}
+    return tuple(
+        at for at in following
+        if at in reached[at] and any(at in following[each] and each not in reached[at] for each in following)
+    )  # fmt: skip
+
+
+def _reached(following: Graph, start: int) -> set[int]:
+    found: set[int] = set()
+    stack = list(following[start])
+    while stack:
+        at = stack.pop()
+        if at not in found:
+            found.add(at)
+            stack += following[at]
+    return found
+
+
+def in_a_row(library: Library, function: str, many: int) -> list[int]:
+    """Where the first so many loops of a function begin, one after the other: each at a block without which nothing
+    goes round in circles, of all that leads there and is not part of one before. Raises NotShown where there are not
+    so many."""
+    following = _graph(library, function)
     heads: list[int] = []
     while len(heads) < many:
-        head = next((at for at in sorted(blocks) if _comes_first(following, at)), None)
+        head = next((at for at in sorted(following) if _comes_first(following, at)), None)
         if head is None:
             raise NotShown(Unsettled(f"{function} has no {len(heads) + 1} loops, one after the other"))
         heads.append(head)
@@ -23,12 +52,12 @@ def heads_of(library: Library, function: str, many: int) -> list[int]:
     return heads
 
 
-def _comes_first(following: dict[int, list[int]], head: int) -> bool:
+def _comes_first(following: Graph, head: int) -> bool:
     before = _leading(following, head)
     return not _ends(before) and _ends({**before, head: []})
 
 
-def _leading(following: dict[int, list[int]], to: int) -> dict[int, list[int]]:
+def _leading(following: Graph, to: int) -> Graph:
     """The part of a graph that leads somewhere."""
     leading, found = {to}, 0
     while found < len(leading):
@@ -37,7 +66,7 @@ def _leading(following: dict[int, list[int]], to: int) -> dict[int, list[int]]:
     return {at: [each for each in following[at] if each in leading] for at in leading}
 
 
-def _ends(following: dict[int, list[int]]) -> bool:
+def _ends(following: Graph) -> bool:
     """Whether nothing in a graph leads back to itself."""
     left = dict(following)
     while left:

@@ -15,7 +15,7 @@ from pytest_vigor import contract as c, term as t
 from pytest_vigor.explore.vex_registers import FIRST_VECTOR, FLAG_SLOTS, slot_bits
 from pytest_vigor.number import Number
 from pytest_vigor.refine.library import NotShown, Unsettled, holding, unbroken
-from pytest_vigor.refine.loops import heads_of
+from pytest_vigor.refine.loops import in_a_row
 from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.refine.refinement import Alternative, Refinement, alternatives
 from pytest_vigor.term import Bool, Value
@@ -36,7 +36,7 @@ class InRounds(Refinement):
 
     def _follow(self, path: CallPath, passed: list[Value], returns: Any) -> int:
         machine, function = self.library.machine, self.contract.name
-        heads = heads_of(self.library, function, 1)
+        heads = in_a_row(self.library, function, 1)
         (head,) = heads
         returned, arrived = machine.until(machine.enter(path, passed), machine.binary.exports[function], heads)
         self._look_at(returned, returns)

@@ -13,8 +13,8 @@ from typing import Any
 
 from pytest_vigor import term as t
 from pytest_vigor.explore.vex_registers import slot_bits
-from pytest_vigor.refine.cycles import heads_of
 from pytest_vigor.refine.library import Library, NotShown, Parameters, Unsettled, Verdict, concluded, holding, unbroken
+from pytest_vigor.refine.loops import outermost
 from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.term import Bool, Value
 
@@ -92,7 +92,7 @@ class _Validity:
         return self.machine.binary.exports[self.function]
 
     def _heads(self) -> list[int]:
-        outer = heads_of(self.library, self.function) if self.cuts.loops else ()
+        outer = outermost(self.library, self.function) if self.cuts.loops else ()
         if any(each >= len(outer) for each in self.cuts.loops):
             raise NotShown(Unsettled(f"{self.function} has {len(outer)} loops"))
         return [outer[each] for each in self.cuts.loops]
