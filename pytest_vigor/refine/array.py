@@ -50,11 +50,11 @@ class Array:
         def read(other: Value) -> Value:
             here, old, width = t.eq(INDEX_BITS, other, index), self.read(other), 8 * self.size_bytes
             parts, low = [], 0
-            for size_bytes in self.members_bytes or (self.size_bytes,):
-                new, kept = (t.extract(each, width, low + 8 * size_bytes - 1, low) for each in (value, old))
-                changes = 8 * skipped <= low < 8 * end
-                parts.append((8 * size_bytes, t.ite(8 * size_bytes, here, new, kept) if changes else kept))
-                low += 8 * size_bytes
+            for bits in (8 * each for each in self.members_bytes or (self.size_bytes,)):
+                new, kept = (t.extract(each, width, low + bits - 1, low) for each in (value, old))
+                changes = low < 8 * end and 8 * skipped < low + bits
+                parts.append((bits, t.ite(bits, here, new, kept) if changes else kept))
+                low += bits
             return t.concat(parts[::-1])
 
         return replace(self, read=read, writes=(*self.writes, index))
