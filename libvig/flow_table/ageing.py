@@ -9,7 +9,7 @@ from dataclasses import replace
 from pytest_vigor.ghost.flow_table import FlowTable
 from pytest_vigor.refine.abstraction import beside
 
-everywhere = beside(__file__, "everywhere.py")
+entries = beside(__file__, "entries.py")
 pool = beside(__file__, "../index_pool/abstraction.py")
 
 
@@ -41,4 +41,4 @@ class Ageing(pool.Unbounded):
         return region
 
     def state(self, path, key):
-        return FlowTable(None, everywhere.Keyed(self.table, path.memory.arrays[key]))
+        return FlowTable(None, entries.Keyed(self.table, path.memory.arrays[key]))

@@ -1,5 +1,5 @@
 """A function of a map or a flow table against its contract at every capacity: from any of which the invariant
-(libvig/map/chains.py, and everywhere.py of each) holds, to one of which it holds again."""
+(libvig/map/chains.py and searching.py, and everywhere.py of each) holds, to one of which it holds again."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from pytest_vigor.refine.library import Laid, NotShown, Refuted, Unsettled
 from pytest_vigor.refine.refinement import Refinement
 from pytest_vigor.smt import Unsat
 
-chains = beside(str(libvig_root() / "map" / "chains.py"), "chains.py")
+chains, searching = (beside(str(libvig_root() / "map" / name), name) for name in ("chains.py", "searching.py"))
 
 #: The loops of functions, in the order in which they are met.
 LOOPS = {
@@ -53,8 +53,8 @@ class Probing(Refinement):
 
     def _cycles(self):
         entries = self.any.entries
-        search = chains.Search(entries, self.argument)
-        rooms = [chains.Room(entries.chains, search.tag, chains.BETWEEN, used) for used in (True, False)]
+        search = searching.Search(entries, self.argument)
+        rooms = [searching.Room(entries.chains, search.tag, chains.BETWEEN, used) for used in (True, False)]
         loops = {"search": lambda _: [self._cycle(search)], "room": lambda _: [self._cycle(room) for room in rooms]}
         return [loops[each] for each in LOOPS.get(self.contract.name, ())]
 

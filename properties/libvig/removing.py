@@ -1,7 +1,7 @@
 """Erasing an entry of a flow table against its contract at every capacity: the gap that it leaves is closed
 (libvig/map/gaps.py)."""
 
-from properties.libvig.probing import Probing, chains
+from properties.libvig.probing import Probing, chains, searching
 from pytest_vigor import term as t
 from pytest_vigor.build import libvig_root
 from pytest_vigor.refine.abstraction import beside
@@ -26,7 +26,7 @@ class Removing(Probing):
         return super()._follow(path, passed, returns)
 
     def _cycles(self):
-        search = self._cycle(chains.Search(self.any.entries, self.argument))
+        search = self._cycle(searching.Search(self.any.entries, self.argument))
         return [lambda _: [search], lambda left: [self._closing(said, left["slot"]) for said in self.closings]]
 
     def _closing(self, said, gap):
