@@ -44,7 +44,8 @@ class Term:
 
 
 _interned: dict[tuple[Any, ...], Term] = {}
-_apart: dict[Hashable, dict[tuple[Any, ...], Term]] = {}
+_negated: dict[int, Any] = {}
+_apart: dict[Hashable, tuple[dict[tuple[Any, ...], Term], dict[int, Any]]] = {}
 _whom: Hashable = None
 _uids = count()
 _WORD_BITS = 16  # of one's complement sums
@@ -71,11 +72,11 @@ def keep_apart(whom: Hashable) -> None:
     """From here on, terms are one object only with those made for the same subject, or before there was any. Terms are
     put in order by when they were made, and how hard a question is can depend on that: so it does not depend on which
     other subjects there are. Unknowns of one name stay the same unknown."""
-    global _interned, _whom
-    common = _apart.setdefault(None, _interned)
+    global _interned, _negated, _whom
+    common = _apart.setdefault(None, (_interned, _negated))
     if whom not in _apart:
-        _apart[whom] = dict(common)
-    _interned, _whom = _apart[whom], whom
+        _apart[whom] = dict(common[0]), dict(common[1])
+    (_interned, _negated), _whom = _apart[whom], whom
 
 
 def subject() -> Hashable:
@@ -680,6 +681,13 @@ def ashr(width: int, a: Value, amount: Value) -> Value:
 def lnot(a: Bool) -> Bool:
     if isinstance(a, bool):
         return not a
+    found: Bool | None = _negated.get(a.uid)
+    if found is None:
+        found = _negated[a.uid] = _lnot(a)
+    return found
+
+
+def _lnot(a: Term) -> Bool:
     if a.op == "lnot":
         return a.args[0]  # type: ignore[no-any-return]
     if a.op == "ult":
