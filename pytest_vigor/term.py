@@ -1071,8 +1071,11 @@ def substitute(
         return done
     if within is not None and within.isdisjoint(leaf_uids(value)):
         return value
-    args = [substitute(a, replace, memo, forms, within) for a in value.args]
-    same = all(x is y for x, y in zip(args, value.args, strict=True))
+    same, args = True, []
+    for old in value.args:
+        arg = substitute(old, replace, memo, forms, within) if type(old) is Term else old
+        same = same and arg is old
+        args.append(arg)
     new: Any = value if same else build(value.op, value.width, args, shape(value))
     if type(new) is Term:
         replaced = replace(new) if new.op in ("var", "app", "undefined") else forms.get(new)
