@@ -223,7 +223,7 @@ def test_what_is_assumed_of_flow_tables_holds_of_real_ones(shipped_path: Path) -
         )
         slots = {chains.value(slot): slot for slot in range(chains.mask + 1) if chains.used(slot)}
         keys = {real.key(index): index for index in slots}
-        entries = real.meaning.Entries(
+        entries = real.meaning.made_of.Entries(
             chains, row, lambda index: real.key(index) if index < CAPACITY else 0,
             lambda index, slots=slots: slots.get(index, 0), lambda key, keys=keys: keys.get(key, 0),
             8 * KEY_BYTES, real.tag_of,
