@@ -142,10 +142,13 @@ class Proofs:
     def _to_prove_after(
         self, item: pytest.Function
     ) -> Iterator[tuple[pytest.Function, NetworkFunction, dict[str, Any], str]]:
-        """Properties beside this one that come later, can be run without fixtures, and are not proved yet."""
+        """Properties beside this one that come later, can be run without fixtures, and are not proved yet. What others
+        were given once and did not prove is not for them to prove."""
         items = item.session.items
         for other in items[items.index(item) + 1 :]:
             if not isinstance(other, pytest.Function) or "step" not in other.fixturenames:
+                continue
+            if other.nodeid in self._given:
                 continue
             arguments = arguments_ahead(other)
             if arguments is None or other.path.parent != item.path.parent:
