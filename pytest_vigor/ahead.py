@@ -129,7 +129,8 @@ class Shared:
             self._room[start] = 1  # at last: who dies before that has done nothing
 
     def close(self) -> None:
-        """Ends the others."""
+        """Ends the others, and forgets the jobs, which mostly know of this."""
+        self._jobs = ()
         if self._ahead is not None:
             self._ahead.close()
             self._room.close()

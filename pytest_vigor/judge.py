@@ -17,7 +17,7 @@ from pytest_vigor.ahead import Shared
 from pytest_vigor.assumption import cited
 from pytest_vigor.behaviour import Path
 from pytest_vigor.dependence import files_opened
-from pytest_vigor.equalities import same_arguments, uncut
+from pytest_vigor.equalities import Settled, same_arguments, uncut
 from pytest_vigor.frame import Frame
 from pytest_vigor.instance import (
     Held,
@@ -37,7 +37,8 @@ from pytest_vigor.subject import Duty, Model, Prepared, Subject
 from pytest_vigor.symbols import config_record, view
 from pytest_vigor.term import Bool, Value
 from pytest_vigor.verdict import Proved, Refuted, Unknown, Vacuous, Verdict
-from pytest_vigor.witness import but_for_checksums
+from pytest_vigor.watch import unwatched
+from pytest_vigor.witness import Arrival, Arrivals
 from pytest_vigor.work import Exhausted
 
 DECISION_LIMIT = 2_000
@@ -62,6 +63,7 @@ class SymbolicRun:
         self.decisions: list[Any] = []
         self.conditions: list[Bool] = []
 
+    @unwatched
     def decide(self, condition: Bool) -> bool:
         if isinstance(condition, bool):
             return condition
@@ -81,6 +83,7 @@ class SymbolicRun:
         self.conditions.append(condition)
         self.judge.add(condition)
 
+    @unwatched
     def assume(self, condition: Bool) -> None:
         if isinstance(condition, bool):
             if not condition:
@@ -108,14 +111,13 @@ class Judging:
     """One property on one path. The solver is told nothing before it has to be asked."""
 
     def __init__(
-        self, subject: Subject, path: Path, prepared: Prepared, function: Callable[[Step], Any]
+        self, subject: Subject, path: Path, prepared: Prepared, function: Callable[[Step], Any], arrivals: Arrivals
     ) -> None:
-        self.subject, self.path, self.function = subject, path, function
+        self.subject, self.path, self.function, self.arrivals = subject, path, function, arrivals
         self.prepared, self.instance, self.facts = prepared, prepared.instance, prepared.facts
         self.given = prepared.given
         self.solver = prepared.solver
         self.work: list[tuple[list[Any], Sat | None]] = []
-        self.reached = False
         self.looked = False  #: whether some run is not left out by what the property assumes
         self.broken: Duty | None = None
         self.impossible: dict[tuple[Any, ...], set[int]] = {}  #: beginnings of second steps, by the decisions before
@@ -156,12 +158,8 @@ class Judging:
         """The solver's answer to whether conditions can hold here."""
         self._learn()
         self.solver.follow([*self.prepared.base, *self._held])
-        plainer = [self._settled_form(condition) for condition in conditions]
-        return self.solver.check(*plainer, exact=exact, rewrite=self._settled_form)
-
-    def _settled_form(self, condition: Bool) -> Bool:
-        self.settled.settle()
-        return self.settled.equal(condition)  # type: ignore[no-any-return]
+        rewrite = partial(_settled_form, self.settled)
+        return self.solver.check(*map(rewrite, conditions), exact=exact, rewrite=rewrite)
 
     def possible(self, condition: Bool = True) -> bool:
         """Whether a condition can hold here; yes where the solver is unsure. Keeps the model that shows it."""
@@ -177,15 +175,11 @@ class Judging:
             self._latest = self._model or self._latest
         return not isinstance(answer, Unsat)
 
-    def _leads_here(self) -> bool:
-        """Whether some state and packet lead here; yes where the solver is unsure. A packet like the last one that was
-        found to come far is tried first, with other checksums."""
+    def _here(self) -> Arrival:
+        """Where the run has come to."""
         self._learn()
-        if self._latest is not None:
-            like = but_for_checksums(self._latest)
-            if self.solver.resembling([*self.prepared.base, *self._held], like) is not None:
-                return True
-        return not isinstance(self.ask(), Unsat)
+        conditions, rewrite = [*self.prepared.base, *self._held], partial(_settled_form, self.settled)
+        return Arrival(self.solver, conditions, self._latest, self.subject.witnesses, rewrite)
 
     def _enter(self, run: SymbolicRun, item: Held | Owed, impossible: set[int]) -> None:
         """Goes on along a path of a further step; raises Discarded where that is plainly impossible. Other paths that
@@ -215,7 +209,7 @@ class Judging:
         """Whether a condition holds once it is known which places are the same whose contents it compares. Whether two
         places are is a small question, and whether their contents are a large one."""
         found = None
-        for same in same_arguments(self._settled_form(condition)):
+        for same in same_arguments(_settled_form(self.settled, condition)):
             if self._learn_if_so(same):
                 found = self.decided(condition)
                 if found is not None:
@@ -256,7 +250,7 @@ class Judging:
         step = self._step(run, self.instance, steps, "")
         noted = Noted()
         try:
-            if self.reached:  # watching is slow, and once is enough
+            if self.arrivals.is_reached:  # watching is slow, and once is enough
                 self.function(step)
             else:
                 with watch_asserts() as noted:
@@ -275,7 +269,7 @@ class Judging:
                     return Unknown(f"the solver gave up ({self.broken.reason}) on: {self.broken.detail}", "report this")
                 return _Failure(error, self.broken.model)
             answer = self.ask()
-            self.reached = self.reached or not isinstance(answer, Unsat)
+            self.arrivals.is_reached |= not isinstance(answer, Unsat)
             if isinstance(answer, Sat):
                 conditions = [*self.given, *run.conditions]
                 return _Failure(error, Model("nf_process", answer, steps, conditions, self.facts))
@@ -287,14 +281,15 @@ class Judging:
             # Where no state leads, nothing that the property meets there counts.
             if not isinstance(self.ask(), Unsat):
                 raise
-        if noted.reached and not self.reached:
-            self.reached = self._leads_here()
+        if noted.reached and not self.arrivals.is_reached:
+            self.arrivals.come(self._here())
         return None
 
     def _step(self, run: SymbolicRun, instance: Instance, steps: list[Instance], tag: str) -> Step:
         subject, inputs = self.subject, instance.inputs
         ended = instance.path.ending == "returned"
 
+        @unwatched
         def outcome() -> tuple[State, Sent, bool]:
             value = instance.value
             packet = Packet(run, self.facts, replace(instance.frame, limits=self.settled.known), inputs.length)
@@ -305,6 +300,7 @@ class Judging:
                 return new, Sent([(FLOOD, packet)]), True
             return new, Sent([(number(run, value, 32, True), packet)]), False
 
+        @unwatched
         def following(device: Any, packet: Any, now: Any) -> Step:
             then = f"step{len(steps) + 1}."
             if device is ...:
@@ -354,6 +350,11 @@ class Judging:
         )  # fmt: skip
 
 
+def _settled_form(settled: Settled, condition: Bool) -> Bool:
+    settled.settle()
+    return settled.equal(condition)  # type: ignore[no-any-return]
+
+
 def _opaque(frame: Frame) -> Frame:
     """The frame, with what was computed from many sums opaque: checksums, which next to nothing depends on."""
     writes = (replace(each, value=t.opaque(8 * each.size_bytes, each.value)) if _sums(each.value) > SUMS else each
@@ -386,19 +387,17 @@ class _OnPath:
     """What comes of a property on a path."""
 
     looked: bool = False
-    reached: bool = False
     outcome: _Failure | Unknown | None = None
 
     @classmethod
-    def of(cls, subject: Subject, path: Path, function: Callable[[Step], Any], reached: bool) -> _OnPath:
-        """``reached`` says whether some assert of the property is known to be reached, on whatever path."""
+    def of(cls, subject: Subject, path: Path, function: Callable[[Step], Any], arrivals: Arrivals) -> _OnPath:
+        """``arrivals`` are those at asserts of the property, on whatever path."""
         prepared = subject.prepare_path(path)
         if prepared is None:
-            return cls(reached=reached)
-        judging = Judging(subject, path, prepared, function)
-        judging.reached = reached
+            return cls()
+        judging = Judging(subject, path, prepared, function, arrivals)
         outcome = judging.run()
-        return cls(judging.looked, judging.reached, outcome)
+        return cls(judging.looked, outcome)
 
 
 class _OnPaths:
@@ -406,26 +405,28 @@ class _OnPaths:
 
     def __init__(self, subject: Subject, paths: Sequence[Path], function: Callable[[Step], Any]) -> None:
         self.subject, self.paths, self.function = subject, paths, function
-        self.reached = False
+        self.arrivals = Arrivals()
         self._shared = Shared([partial(self._elsewhere, path) for path in paths], 1, subject.idle)
 
     def at(self, place: int) -> _OnPath:
         """On the path at this place, to which this process comes now."""
-        found = self._shared.found(place, self.subject.work.check)
-        if found is not None:
-            on = _OnPath(bool(found[0] & LOOKED), bool(found[0] & REACHED))
-        else:
-            on = _OnPath.of(self.subject, self.paths[place], self.function, self.reached)
-        if self.paths[place] is not PROBE:
-            self.reached |= on.reached
-        return on
+        path, found = self.paths[place], self._shared.found(place, self.subject.work.check)
+        if found is None:
+            arrivals = self.arrivals if path is not PROBE else Arrivals(self.arrivals.is_reached)
+            return _OnPath.of(self.subject, path, self.function, arrivals)
+        if path is not PROBE:
+            self.arrivals.is_reached |= bool(found[0] & REACHED)
+        return _OnPath(bool(found[0] & LOOKED))
 
     def _elsewhere(self, path: Path) -> bytes | None:
         """What another process can say: that nothing fails. If the property reads files, this one has to know."""
+        arrivals = Arrivals(self.arrivals.is_reached)
         with files_opened() as opened:
-            on = _OnPath.of(self.subject, path, self.function, self.reached)
-        self.reached |= on.reached
-        return None if on.outcome is not None or opened else bytes([on.looked * LOOKED | on.reached * REACHED])
+            on = _OnPath.of(self.subject, path, self.function, arrivals)
+        if on.outcome is not None or opened:
+            return None
+        self.arrivals.is_reached = arrivals.find()
+        return bytes([on.looked * LOOKED | self.arrivals.is_reached * REACHED])
 
     def close(self) -> None:
         """Ends other processes."""
@@ -455,12 +456,16 @@ def judge(
                 return Refuted(claim, on.outcome.model)
             if isinstance(on.outcome, Unknown) and path is not PROBE:
                 unknown = unknown or on.outcome
+        try:
+            reached = unknown is not None or on_paths.arrivals.find()
+        except Exhausted as budget:
+            return _exhausted(budget, paths[-1], len(paths), len(paths))
     stuck = [duty for duty in subject.duties if duty.kind.startswith("stuck:")]
     if not subject.behaviour.accepted and not stuck:
         return Unknown("nf_init accepts no configuration", "let it return true for some")
     if unknown is not None:
         return unknown
-    if not on_paths.reached and subject.behaviour.accepted:
+    if not reached and subject.behaviour.accepted:
         return Vacuous("no assert of this property is reached on any path")
     if stuck:
         return Unknown(stuck[0].detail, "see docs/unknown.md", stuck[0].where)

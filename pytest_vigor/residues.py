@@ -15,7 +15,6 @@ MODULUS = 0xFFFF
 BITS = 32  #: of sums, unless they take more
 BYTE = 8
 CHECKSUMS = "checksums"  #: the domain of such sums, where facts are known of them
-LEAVES = ("var", "app", "undefined")
 
 
 class Form:
@@ -130,7 +129,7 @@ def _remainder(term: Term) -> Form:
             return Form().plus(remainder(args[0]), 1 << args[1])
         case "add":
             return _sum(term)
-        case "extract" if args[0].op in LEAVES:
+        case "extract" if args[0].op in t.LEAVES:
             return _bytes(args[0], *term.data)
         case "var" | "app" | "undefined" if term.width > BYTE:
             return _bytes(term, term.width - 1, 0)

@@ -64,7 +64,7 @@ class Sat:
 
     def value(self, value: Any) -> Any:
         """The concrete ``int`` or ``bool`` of a value under this assignment."""
-        return t.evaluate(value, self._leaf, self._memo)
+        return t.evaluate(value, self.leaf, self._memo)
 
     def holds(self, condition: Bool) -> bool:
         """The same of a condition; mostly z3 can tell, which is quicker."""
@@ -80,7 +80,8 @@ class Sat:
         """The value as the solver sees it, for which what is uninterpreted there may be any function."""
         return self._translator.model_value(self._model, value, value.args) if isinstance(value, Term) else value
 
-    def _leaf(self, leaf: Term, args: tuple[Any, ...]) -> Any:
+    def leaf(self, leaf: Term, args: tuple[Any, ...]) -> Any:
+        """The value of a variable, or of a function at concrete arguments."""
         key = (leaf.op, leaf.data, leaf.width, args)
         if key not in self._leaves:
             self._leaves[key] = self._translator.model_value(self._model, leaf, args)
@@ -386,23 +387,12 @@ class Solver:
                 answer = self._exactly(answer, conditions, rewrite)
         return answer
 
-    def resembling(self, conditions: Iterable[Bool], value: Callable[[Term], Any]) -> Sat | None:
-        """A model of these conditions alone, if one is quickly found in which leaves that are there, or come to be once
-        others have their values, have those that ``value`` gives; it may give None."""
-        chosen: dict[Term, Any] = {}
-
-        def replaced(leaf: Term) -> Any:
-            chosen[leaf] = value(leaf)
-            return chosen[leaf]
-
+    def alone(self, given: Sequence[Bool], asked: Sequence[Bool], resources: int) -> Answer:
+        """Whether what is asked can hold where what is given does, without the stack, as far as that can be said with
+        some resources. The core of an Unsat are places in ``asked``."""
         with self.statistics.query():
-            memo: dict[int, Any] = {}
-            left = [t.substitute(each, replaced, memo) for each in conditions]
-            if any(each is False for each in left) or factors(left):
-                return None
-            equal = [t.eq(leaf.width, leaf, given) for leaf, given in chosen.items() if given is not None]
-            found = self._ask_bits([*left, *equal], min(self.resources, BRIEFLY))
-        return found if isinstance(found, Sat) else None
+            solver, bits = self._of_bits(given, min(self.resources, resources))
+            return self._ask(solver, bits, tuple(asked))
 
     def _otherwise(self, conditions: tuple[Bool, ...], exact: bool, rewrite: Rewriting | None) -> Answer:
         """The answer to what the incremental solver gave up on: over the integers, where that is quick, or by looking
@@ -510,6 +500,16 @@ class Solver:
         self, conditions: list[Bool], resources: int = PATIENCE, seed: int = 0, hints: Sequence[Bool] = ()
     ) -> Answer:
         """The answer of a solver that is asked nothing else. It heeds hints but for some that stand in the way."""
+        solver, bits = self._of_bits(conditions, resources, seed)
+        answer, left = self._ask(solver, bits, tuple(hints)), list(hints)
+        while isinstance(answer, Unsat) and left:
+            left = [hint for place, hint in enumerate(left) if place not in answer.core] if answer.core else []
+            answer = self._ask(solver, bits, tuple(left))
+        return answer
+
+    @staticmethod
+    def _of_bits(conditions: Sequence[Bool], resources: int, seed: int = 0) -> tuple[Any, Translator]:
+        """A solver for these conditions, in which products are what they are."""
         bits = Translator()
         solver = z3.SolverFor("QF_UFBV", ctx=bits.context)
         solver.set("rlimit", resources)
@@ -517,11 +517,7 @@ class Solver:
         solver.set("ctrl_c", False)
         for each in conditions:
             c.Z3_solver_assert(solver.ctx.ref(), solver.solver, bits(each))
-        answer, left = self._ask(solver, bits, tuple(hints)), list(hints)
-        while isinstance(answer, Unsat) and left:
-            left = [hint for place, hint in enumerate(left) if place not in answer.core] if answer.core else []
-            answer = self._ask(solver, bits, tuple(left))
-        return answer
+        return solver, bits
 
     def _core(self, solver: Any, translator: Translator, conditions: tuple[Bool, ...]) -> tuple[int, ...]:
         """Which of the conditions that were asked about the solver's refutation used."""

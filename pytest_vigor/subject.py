@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,8 +25,10 @@ from pytest_vigor.instance import (
 from pytest_vigor.invariant import Invariant, install
 from pytest_vigor.smt import Answer, Sat, Solver, Unsat
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.witness import Witness
 from pytest_vigor.work import Work
 
+WITNESSES = 8
 SOLVERS = 8  #: for all paths
 
 
@@ -67,6 +70,8 @@ class Subject:
     prepared: dict[int, Prepared | None] = field(default_factory=dict)  #: paths, by their identity
     idle: Callable[[], int] = lambda: 0  #: how many other processors have nothing to do
     solvers: list[Solver] = field(default_factory=list)  #: for paths, in turn
+    #: with which asserts of properties were last reached
+    witnesses: deque[Witness] = field(default_factory=lambda: deque(maxlen=WITNESSES))
 
     @property
     def work(self) -> Work:

@@ -43,6 +43,7 @@ class Term:
         raise TypeError("terms are stored through behaviour.dump, not pickled")
 
 
+LEAVES = frozenset({"var", "app", "undefined"})
 _interned: dict[tuple[Any, ...], Term] = {}
 _negated: dict[int, Any] = {}
 _apart: dict[Hashable, tuple[dict[tuple[Any, ...], Term], dict[int, Any]]] = {}
@@ -1078,7 +1079,7 @@ def substitute(
         args.append(arg)
     new: Any = value if same else build(value.op, value.width, args, shape(value))
     if type(new) is Term:
-        replaced = replace(new) if new.op in ("var", "app", "undefined") else forms.get(new)
+        replaced = replace(new) if new.op in LEAVES else forms.get(new)
         new = new if replaced is None else replaced
     memo[value.uid] = new
     return new
@@ -1096,11 +1097,20 @@ def parts(value: Any) -> Iterator[Term]:
             stack.extend(term.args)
 
 
+def conjuncts(condition: Bool) -> Sequence[Bool]:
+    """What all has to hold for a condition to hold."""
+    if type(condition) is Term and condition.op == "land":
+        return condition.args
+    if type(condition) is Term and condition.op == "lnot" and condition.args[0].op == "lor":
+        return [lnot(each) for each in condition.args[0].args]
+    return (condition,)
+
+
 def leaves(value: Any, seen: dict[int, Term] | None = None) -> dict[int, Term]:
     """Every ``var``, ``undefined`` and ``app`` in a value, by uid."""
     seen = {} if seen is None else seen
     for term in parts(value):
-        if term.op in ("var", "app", "undefined"):
+        if term.op in LEAVES:
             seen[term.uid] = term
     return seen
 
@@ -1114,7 +1124,7 @@ def leaf_uids(value: Any) -> frozenset[int]:
         return frozenset()
     found = _leaf_uids.get(value.uid)
     if found is None:
-        own = (value.uid,) if value.op in ("var", "app", "undefined") else ()
+        own = (value.uid,) if value.op in LEAVES else ()
         found = _leaf_uids[value.uid] = frozenset(own).union(*map(leaf_uids, value.args))
     return found
 
@@ -1129,10 +1139,7 @@ def evaluate(value: Any, leaf: Callable[[Term, tuple[Any, ...]], Any], memo: dic
         result = evaluate(value.args[1 if evaluate(value.args[0], leaf, memo) else 2], leaf, memo)
     else:
         args = tuple(evaluate(a, leaf, memo) for a in value.args)
-        if value.op in ("var", "app", "undefined"):
-            result = leaf(value, args)
-        else:
-            result = build(value.op, value.width, args, shape(value))
+        result = leaf(value, args) if value.op in LEAVES else build(value.op, value.width, args, shape(value))
     memo[value.uid] = result
     return result
 

@@ -48,7 +48,7 @@ FLOORS = """
 0  layout term
 0  arithmetic
 0  room
-0  errors interrupt work
+0  errors interrupt watch work
 """
 
 LINES = [line.split() for line in FLOORS.strip().splitlines()]

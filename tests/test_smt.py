@@ -157,25 +157,17 @@ def test_what_was_told_for_a_question_that_was_broken_off_is_forgotten() -> None
     assert isinstance(solver.check(), Sat)
 
 
-def test_a_model_that_resembles_another_keeps_what_it_is_given() -> None:
-    chosen = {A: 3, B: 4}.get
-    total = t.add(8, t.add(8, A, B), C)
-    found = Solver().resembling([t.eq(8, total, 9)], chosen)
-    assert found is not None
-    assert [found.value(each) for each in (A, B, C)] == [3, 4, 2]
+def test_what_is_asked_alone_does_not_depend_on_the_stack() -> None:
     solver = Solver()
-    assert solver.resembling([t.eq(8, total, 9), t.ult(8, C, 2)], chosen) is None
-    assert solver.statistics.queries == 1
+    solver.add(t.eq(8, A, 1))
+    found = solver.alone([t.eq(8, A, 3)], [t.ult(8, B, A), t.ult(8, 1, B)], 100_000)
+    assert isinstance(found, Sat)
+    assert [found.value(each) for each in (A, B)] == [3, 2]
 
 
-def test_what_resembles_a_model_is_one_for_functions_too() -> None:
-    def byte(index: t.Value) -> t.Term:
-        return t.app("bytes", 8, (8, index))
-
-    conditions = [t.eq(8, A, 7), t.eq(8, byte(A), t.add(8, byte(8), 1))]
-    found = Solver().resembling(conditions, {A: 7, byte(7): 5}.get)
-    assert found is not None
-    assert [found.value(byte(A)), found.value(byte(8))] == [5, 4]
+def test_the_core_of_what_is_asked_alone_leaves_out_what_does_not_matter() -> None:
+    asked = [t.ult(8, C, 9), t.ult(8, A, B), t.ult(8, 4, C)]
+    assert Solver().alone([t.eq(8, B, 0)], asked, 100_000) == Unsat((1,))
 
 
 def test_hints_that_stand_in_the_way_are_not_heeded() -> None:

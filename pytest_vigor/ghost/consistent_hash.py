@@ -19,6 +19,7 @@ from pytest_vigor.layout import Type
 from pytest_vigor.number import Number, Run, Truth, number, truth
 from pytest_vigor.record import encode, fitted
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.watch import unwatched
 
 RANK_BITS = 32
 
@@ -84,6 +85,7 @@ class ConsistentHash:
         """Whether any backend is available."""
         return truth(self.run, self._any(available))
 
+    @unwatched
     def preferred(self, key: Any, available: FlowTable) -> int | Number | None:
         """The index of the backend that a key prefers among those available; None if there is none."""
         bits = self._key(key)

@@ -11,6 +11,7 @@ from pytest_vigor.layout import Type, collapse
 from pytest_vigor.number import Number, Run, Truth, number, truth
 from pytest_vigor.record import decode, encode, fitted
 from pytest_vigor.term import Value
+from pytest_vigor.watch import unwatched
 
 
 class FlowTable(Pool):
@@ -48,9 +49,11 @@ class FlowTable(Pool):
         """Whether a key is in the table."""
         return truth(self.run, self.flows.has(self._key(key)))
 
+    @unwatched
     def __contains__(self, key: Any) -> bool:
         return bool(self.has(key))
 
+    @unwatched
     def __getitem__(self, key: Any) -> int | Number:
         """The index of a key; KeyError where it has none."""
         bits = self._key(key)

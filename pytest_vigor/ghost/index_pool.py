@@ -23,6 +23,7 @@ from pytest_vigor.layout import Type
 from pytest_vigor.number import Number, Run, Truth, fit, number, truth
 from pytest_vigor.record import fitted
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.watch import unwatched
 
 
 def index_bits(value: Any) -> tuple[Bool, Value]:
@@ -38,6 +39,7 @@ class Indices:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
+    @unwatched
     def __contains__(self, index: Any) -> bool:
         return bool(self._pool.uses(index))
 

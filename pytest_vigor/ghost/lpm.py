@@ -16,6 +16,7 @@ from pytest_vigor.ghost.map import VALUE_BITS, Items, Map, PlainBase
 from pytest_vigor.number import Number, Truth, number, truth
 from pytest_vigor.record import fitted
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.watch import unwatched
 
 ADDRESS_BITS = 32
 LENGTH_BITS = 32
@@ -120,6 +121,7 @@ class Lpm(Map):
         bits = fitted(self.run, address, ADDRESS_BITS)
         return truth(self.run, self.items.has(key(first_bits(bits, length), length)))
 
+    @unwatched
     def covers(self, address: Any) -> bool | Truth:
         """Whether the address has any prefix."""
         candidates = self._candidates(fitted(self.run, address, ADDRESS_BITS))

@@ -12,6 +12,7 @@ from pytest_vigor.layout import Type, collapse
 from pytest_vigor.number import Number, Run, Truth, number, truth
 from pytest_vigor.record import decode, encode, fitted
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.watch import unwatched
 
 SIZE_BITS = 32
 VALUE_BITS = 32
@@ -175,9 +176,11 @@ class Map:
         """Whether a key is present."""
         return truth(self.run, self.items.has(self._key(key)))
 
+    @unwatched
     def __contains__(self, key: Any) -> bool:
         return bool(self.has(key))
 
+    @unwatched
     def __getitem__(self, key: Any) -> int | Number:
         """The value of a key; KeyError where it is absent."""
         bits = self._key(key)

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
+from pytest_vigor.watch import unwatch, watching
+
 _OURS = str(Path(__file__).parent.parent)
 #: What a claim raises where it does not hold: besides a failed assert, that there is no such entry, or no such number.
 FAILURES = (AssertionError, LookupError, ValueError)
@@ -72,13 +74,18 @@ def watch_asserts() -> Iterator[Noted]:
             return None
         if event == "line" and frame.f_lineno in assert_lines(name):
             noted.reached = True
+            unwatch()
             return None
         return trace
 
     def both(frame: FrameType, event: str, argument: Any) -> Any:
         return _either(trace, before, frame, event, argument)
 
-    sys.settrace(trace if before is None else both)
+    if before is None:
+        with watching(trace):
+            yield noted
+        return
+    sys.settrace(both)
     try:
         yield noted
     finally:

@@ -25,6 +25,7 @@ from pytest_vigor.packet import (
 from pytest_vigor.property.checksums import checksum_is_right
 from pytest_vigor.record import fitted
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.watch import unwatched
 
 
 class AbsentHeader(Exception):
@@ -57,6 +58,7 @@ class Header:
     def __init__(self, packet: Packet, name: str) -> None:
         self._packet, self._name = packet, name
 
+    @unwatched
     def __bool__(self) -> bool:
         return bool(self.present)
 
@@ -71,11 +73,13 @@ class Header:
         return number(self._packet.run, self._packet.start(self._name), OFFSET_BITS)
 
     @property
+    @unwatched
     def checksum_is_right(self) -> bool | Truth:
         """Whether the checksum is right, over all that it covers. A UDP datagram may be without one (RFC 768)."""
         self._must_be_there("checksum_is_right")
         return truth(self._packet.run, checksum_is_right(self._packet, self._name))
 
+    @unwatched
     def __getattr__(self, name: str) -> Any:
         field = HEADERS[self._name].get(name)
         if field is None:
@@ -199,6 +203,7 @@ class Packet:
 
     # ---- expected packets
 
+    @unwatched
     def with_(self, **headers: dict[str, Any]) -> Packet:
         """The packet with some fields changed: ``packet.with_(ipv4=dict(src=address, checksum=...))``. ``...`` leaves
         a field's bytes open."""

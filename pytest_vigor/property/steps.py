@@ -10,6 +10,7 @@ from pytest_vigor.number import AnyValue, Run, Truth, condition, truth
 from pytest_vigor.property.packets import Header, Packet
 from pytest_vigor.record import Record
 from pytest_vigor.term import Bool
+from pytest_vigor.watch import unwatched
 
 
 class Discarded(Exception):
@@ -28,6 +29,7 @@ class AssumingRun(Run):
         raise NotImplementedError
 
 
+@unwatched
 def assume(value: Any) -> None:
     """Leaves out the cases in which a condition does not hold."""
     if isinstance(value, Header):
