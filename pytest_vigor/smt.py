@@ -380,8 +380,13 @@ class Solver:
             if condition is False:
                 return Unsat((place,))
         with self.statistics.query():
+            quickly = rewrite is not None and any(map(self.translator.products, conditions))
+            if quickly and self._is_impossible(conditions, rewrite, QUICK):
+                return Unsat()
             answer = self._ask(self._solver, self.translator, conditions)
             if isinstance(answer, Unsure) and self.resources > BRIEFLY:
+                if not quickly and self._is_impossible(conditions, rewrite, QUICK):
+                    return Unsat()
                 answer = self._otherwise(conditions, exact, rewrite)
             if exact and self.exact and not isinstance(answer, Unsat):
                 answer = self._exactly(answer, conditions, rewrite)
@@ -394,18 +399,19 @@ class Solver:
             solver, bits = self._of_bits(given, min(self.resources, resources))
             return self._ask(solver, bits, tuple(asked))
 
-    def _otherwise(self, conditions: tuple[Bool, ...], exact: bool, rewrite: Rewriting | None) -> Answer:
-        """The answer to what the incremental solver gave up on: over the integers, where that is quick, or by looking
-        at everything at once, or else over the integers after all."""
+    def _is_impossible(self, conditions: tuple[Bool, ...], rewrite: Rewriting | None, resources: int) -> bool:
+        """Whether it is found over the integers that conditions cannot hold together with the stack."""
         plain = [rewrite(each) for each in self._stack] if rewrite is not None else self._stack
         asked = [rewrite(each) for each in conditions] if rewrite is not None else list(conditions)
-        asked = asked or plain[-LATEST:]
-        if impossible(plain, asked, QUICK):
-            return Unsat()
+        return impossible(plain, asked or plain[-LATEST:], resources)
+
+    def _otherwise(self, conditions: tuple[Bool, ...], exact: bool, rewrite: Rewriting | None) -> Answer:
+        """The answer to what the incremental solver gave up on, and what is not quickly seen over the integers: by
+        looking at everything at once, or else over the integers after all."""
         if not exact and any(self.translator.products(each) for each in (*self._stack, *conditions)):
             return Unsure("the question is about products, and its answer need not be exact")
         answer = self._afresh(conditions, self.resources)
-        if isinstance(answer, Unsure) and impossible(plain, asked, RESOURCES):
+        if isinstance(answer, Unsure) and self._is_impossible(conditions, rewrite, RESOURCES):
             return Unsat()
         return answer
 
