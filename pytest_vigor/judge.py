@@ -42,6 +42,7 @@ from pytest_vigor.witness import Arrival, Arrivals
 from pytest_vigor.work import Exhausted
 
 DECISION_LIMIT = 2_000
+DOUBTS = 4  #: that a run goes on with before the solver has to look closer
 LOOKED, REACHED = 1, 2
 SUMS = 4  #: in a value that the solver had better not look into
 PROBE = Path(None, "probe")  #: before anything has happened
@@ -117,7 +118,8 @@ class Judging:
         self.prepared, self.instance, self.facts = prepared, prepared.instance, prepared.facts
         self.given = prepared.given
         self.solver = prepared.solver
-        self.work: list[tuple[list[Any], Sat | None]] = []
+        self.work: list[tuple[list[Any], Sat | None, int]] = []
+        self.doubts = 0  #: how often this run went on though nobody knew whether it could
         self.looked = False  #: whether some run is not left out by what the property assumes
         self.broken: Duty | None = None
         self.impossible: dict[tuple[Any, ...], set[int]] = {}  #: beginnings of second steps, by the decisions before
@@ -154,25 +156,27 @@ class Judging:
             raise Discarded
         return decided
 
-    def ask(self, *conditions: Bool, exact: bool = True) -> Answer:
+    def ask(self, *conditions: Bool, exact: bool = True, hasty: bool = False) -> Answer:
         """The solver's answer to whether conditions can hold here."""
         self._learn()
         self.solver.follow([*self.prepared.base, *self._held])
         rewrite = partial(_settled_form, self.settled)
-        return self.solver.check(*map(rewrite, conditions), exact=exact, rewrite=rewrite)
+        return self.solver.check(*map(rewrite, conditions), exact=exact, hasty=hasty, rewrite=rewrite)
 
-    def possible(self, condition: Bool = True) -> bool:
-        """Whether a condition can hold here; yes where the solver is unsure. Keeps the model that shows it."""
+    def possible(self, condition: Bool = True, hasty: bool = False) -> bool:
+        """Whether a condition can hold here; yes where the solver is unsure, or where it was to be quick and would have
+        to look closer. Keeps the model that shows it."""
         self._learn()
         if self._model is not None and self._model.holds(condition):
             return True
-        question = (*self._held, condition)
+        question = (*self._held, condition, hasty)
         answer = self.prepared.answers.get(question)
         if answer is None:
-            answer = self.prepared.answers[question] = self.ask(condition, exact=False)
+            answer = self.prepared.answers[question] = self.ask(condition, exact=False, hasty=hasty)
         if not isinstance(answer, Unsat):
             self._model = answer if isinstance(answer, Sat) else None
             self._latest = self._model or self._latest
+            self.doubts += isinstance(answer, Unsure)
         return not isinstance(answer, Unsat)
 
     def _here(self) -> Arrival:
@@ -195,14 +199,16 @@ class Judging:
         decided = self._compared(condition)
         if decided is not None:
             return decided
-        if not self.possible(condition):
-            if not self.possible(t.lnot(condition)):
+        hasty, doubts = self.doubts < DOUBTS, self.doubts
+        if not self.possible(condition, hasty):
+            if not self.possible(t.lnot(condition), hasty):
                 raise Discarded
             return False
-        model = self._model
-        if self.possible(t.lnot(condition)):
+        here = self._model, self.doubts
+        self.doubts = doubts
+        if self.possible(t.lnot(condition), hasty):
             self.later([*decisions, False], self._model)
-        self._model = model
+        self._model, self.doubts = here
         return True
 
     def _compared(self, condition: Bool) -> bool | None:
@@ -227,16 +233,16 @@ class Judging:
         """Schedules a run with these decisions; ``model`` is one in which they are possible."""
         if len(self.work) > DECISION_LIMIT:
             raise Exhausted(f"{DECISION_LIMIT} cases on one path", "split the property")
-        self.work.append((decisions, model))
+        self.work.append((decisions, model, self.doubts))
 
     # ---- running
 
     def run(self) -> _Failure | Unknown | None:
         """The first failure over all ways through the property, if any."""
-        self.work = [([], None)]
+        self.work = [([], None, 0)]
         while self.work:
             self.subject.work.check()
-            prefix, model = self.work.pop()
+            prefix, model, self.doubts = self.work.pop()
             self._begin()
             self._model = model or self._model
             outcome = self._once(prefix)

@@ -372,10 +372,12 @@ class Solver:
         for condition in conditions:
             self.add(condition)
 
-    def check(self, *conditions: Bool, exact: bool = True, rewrite: Rewriting | None = None) -> Answer:
+    def check(
+        self, *conditions: Bool, exact: bool = True, hasty: bool = False, rewrite: Rewriting | None = None
+    ) -> Answer:  # fmt: skip
         """Satisfiability of the stack together with ``conditions``. Where that need not be ``exact``, a Sat may not be
-        one. ``rewrite`` gives conditions another form, equivalent where all of them hold, for questions over the
-        integers."""
+        one; where it may be ``hasty``, only what is quick is tried. ``rewrite`` gives conditions another form,
+        equivalent where all of them hold, for questions over the integers."""
         for place, condition in enumerate(conditions):
             if condition is False:
                 return Unsat((place,))
@@ -387,7 +389,7 @@ class Solver:
             if isinstance(answer, Unsure) and self.resources > BRIEFLY:
                 if not quickly and self._is_impossible(conditions, rewrite, QUICK):
                     return Unsat()
-                answer = self._otherwise(conditions, exact, rewrite)
+                answer = answer if hasty else self._otherwise(conditions, exact, rewrite)
             if exact and self.exact and not isinstance(answer, Unsat):
                 answer = self._exactly(answer, conditions, rewrite)
         return answer

@@ -170,6 +170,23 @@ def test_the_core_of_what_is_asked_alone_leaves_out_what_does_not_matter() -> No
     assert Solver().alone([t.eq(8, B, 0)], asked, 100_000) == Unsat((1,))
 
 
+def test_where_haste_is_asked_for_nothing_slow_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    def otherwise(*_: object) -> Unsat:
+        return Unsat()
+
+    monkeypatch.setattr(Solver, "_otherwise", otherwise)
+    monkeypatch.setattr(Solver, "_ask", lambda *_: Unsure("it takes long"))
+    assert Solver().check(t.ult(8, A, B)) == Unsat()
+    assert Solver().check(t.ult(8, A, B), exact=False, hasty=True) == Unsure("it takes long")
+
+
+def test_sums_that_cannot_be_are_seen_over_the_integers_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Solver, "_ask", lambda *_: pytest.fail("the solver for bits was asked"))
+    product = t.mul(16, t.zext(A, 8, 16), t.zext(B, 8, 16))
+    third = t.var("third", 16)
+    assert Solver().check(t.ult(16, third, product), t.ult(16, product, third), rewrite=lambda each: each) == Unsat()
+
+
 def test_hints_that_stand_in_the_way_are_not_heeded() -> None:
     def byte(index: t.Value) -> t.Term:
         return t.app("bytes", 8, (8, index))
