@@ -14,6 +14,7 @@ from pytest_vigor import term as t
 from pytest_vigor.known import Known
 from pytest_vigor.term import Bool, Term
 
+CHOICES = 2
 ROUNDS = 4  #: of rewriting, after which a further equality is not worth the time
 LEAVES = frozenset({"var", "app"})
 BYTE = 8
@@ -239,3 +240,40 @@ class Settled:
         """The same, as far as it tells without looking at everything again."""
         found = self.known.decided(condition)
         return found if found is not None else self.known.decided(self.equal(condition))
+
+    def follows(self, claim: Bool, choices: int = CHOICES) -> bool:
+        """Whether a claim plainly cannot be otherwise, whichever way up to so many choices in it go: of alternatives of
+        which one holds, none would be left."""
+        otherwise = self.copy()
+        for part in t.conjuncts(t.lnot(claim)):
+            if otherwise.at_once(part) is False:
+                return True
+            otherwise.add(part)
+        otherwise.settle()
+        if any(otherwise.impossible or not otherwise._choose() for _ in range(ROUNDS)):
+            return True
+        choice = next((part for part in t.parts(claim) if part.op == "ite"), None)
+        if choice is None or not choices:
+            return False
+        condition, *ways = choice.args
+        return all(
+            self._with(chosen).follows(t.substitute(claim, lambda _: None, {}, {choice: way}), choices - 1)
+            for chosen, way in zip((condition, t.lnot(condition)), ways, strict=True)
+        )
+
+    def _with(self, condition: Bool) -> Settled:
+        other = self.copy()
+        other.add(condition)
+        other.settle()
+        return other
+
+    def _choose(self) -> bool:
+        """Takes what is the only one left of alternatives; whether there is one of each."""
+        for condition in [each for each in self._holding if isinstance(each, Term) and each.op == "lor"]:
+            left = [each for each in condition.args if self.known.decided(each) is not False]
+            if not left:
+                return False
+            if len(left) == 1 and self.known.decided(left[0]) is None:
+                self.add(left[0])
+        self.settle()
+        return not self.impossible

@@ -14,6 +14,7 @@ from pytest_vigor import behaviour as b, term as t
 from pytest_vigor.ahead import Shared
 from pytest_vigor.behaviour import Behaviour, Called, Path
 from pytest_vigor.contract import Contracts
+from pytest_vigor.equalities import Settled
 from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.headers import Header
 from pytest_vigor.instance import (
@@ -330,9 +331,11 @@ class Prover:
             claims.append((each, each.claim(states, numbers, time, at)))
         refuted = []
         model: Sat | None = None
+        known = [self.accepted, *conditions, *facts.known]
+        left = _unsettled(claims, known)
         self.solver.push()
-        self.solver.add_all([self.accepted, *conditions, *facts.known])
-        for each, claim in claims:
+        self.solver.add_all(known if left else [])
+        for each, claim in left:
             if model is None or model.holds(claim):
                 answer = self.solver.check(t.lnot(claim))
                 if isinstance(answer, Unsat):
@@ -387,6 +390,15 @@ class Prover:
             left, instance.new, instance.new_scalars, after, facts, [*inputs, *conditions]
         )
         failed.update(id(each) for each in refuted)
+
+
+def _unsettled(claims: list[tuple[Invariant, Bool]], known: Sequence[Bool]) -> list[tuple[Invariant, Bool]]:
+    """Those claims that do not plainly follow from what is known."""
+    settled = Settled()
+    for condition in known:
+        settled.add(condition)
+    settled.settle()
+    return [(each, claim) for each, claim in claims if not settled.follows(claim)]
 
 
 def _initial_scalars(path: Path) -> dict[str, Value]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from pytest_vigor import term as t
+from pytest_vigor.comparisons import OPERATIONS, Comparisons
 from pytest_vigor.term import Bool, Term, Value
 
 
 class Known:
-    """Conditions that hold, and the bounds that comparisons with constants give."""
+    """Conditions that hold, the bounds that comparisons with constants give, and what is before what."""
 
-    __slots__ = ("bounds", "holding")
+    __slots__ = ("bounds", "comparisons", "holding")
 
     def __init__(self) -> None:
         self.holding: set[int] = set()
         self.bounds: dict[int, tuple[int, int]] = {}
+        self.comparisons = Comparisons()
 
     def copy(self) -> Known:
         other = Known.__new__(Known)
         other.holding, other.bounds = self.holding.copy(), self.bounds.copy()
+        other.comparisons = self.comparisons.copy()
         return other
 
     def add(self, condition: Bool) -> None:
@@ -27,11 +30,14 @@ class Known:
         for part in condition.args if condition.op == "land" else (condition,):
             self.holding |= {part.uid, _in_any_order(part)}
             self._bound(part)
+            if part.op in OPERATIONS:
+                self.comparisons.add(part)
 
     def common(self, other: Known) -> Known:
         """What both know."""
         out = Known()
         out.holding = self.holding & other.holding
+        out.comparisons = self.comparisons.common(other.comparisons)
         out.bounds = {
             uid: (min(lo, other.bounds[uid][0]), max(hi, other.bounds[uid][1]))
             for uid, (lo, hi) in self.bounds.items() if uid in other.bounds
@@ -135,10 +141,8 @@ class Known:
             case "ult" | "slt" | "ule" | "sle":
                 reach = self.reach if condition.op[0] == "u" else self.signed_reach
                 a, b = (reach(condition.data, each) for each in condition.args)
-                if condition.op in ("ult", "slt"):
-                    return _before(a, b)
-                after = _before(b, a)
-                return None if after is None else not after
+                found = _before(a, b) if condition.op in ("ult", "slt") else _not(_before(b, a))
+                return self.comparisons.decided(condition) if found is None else found
             case "eq" if isinstance(condition.args[1], int):
                 bounds = self.bounds.get(condition.args[0].uid)
                 if bounds is None:
@@ -147,8 +151,7 @@ class Known:
                     return False
                 return True if bounds[0] == bounds[1] else None
             case "lnot":
-                inner = self.decided(condition.args[0])
-                return None if inner is None else not inner
+                return _not(self.decided(condition.args[0]))
             case "land" | "lor":
                 unit = condition.op == "land"
                 answers = [self.decided(each) for each in condition.args]
@@ -168,6 +171,10 @@ def _in_any_order(condition: Term) -> int:
     ordered = t.eq(bytes_.width, t.concat(parts), 0)
     ordered = t.lnot(ordered) if equal is not condition else ordered
     return ordered.uid if isinstance(ordered, Term) else condition.uid
+
+
+def _not(found: bool | None) -> bool | None:
+    return None if found is None else not found
 
 
 def _before(a: tuple[int, int], b: tuple[int, int]) -> bool | None:

@@ -147,3 +147,45 @@ def test_contradictions_are_noticed() -> None:
         settled.add(condition)
     settled.settle()
     assert settled.impossible
+
+
+def test_what_follows_holds_wherever_the_conditions_hold() -> None:
+    chance = Random(22)
+    names = ("v8_0", "v8_1")
+    source = Expressions(chance, functions=False, widths=(8,), variables=2)
+    compared = following = 0
+    for _ in range(400):
+        conditions, meanings = zip(*(source.truth(2) for _ in range(3)), strict=True)
+        claim, meaning = source.truth(2)
+        settled = Settled()
+        for condition in conditions:
+            settled.add(condition)
+        if not settled.follows(claim):
+            continue
+        following += 1
+        for _ in range(100):
+            values = {name: chance.choice((0, 1, 2, 127, 128, 255, chance.randrange(256))) for name in names}
+            if all(each(values) for each in meanings):
+                compared += 1
+                assert meaning(values)
+    assert following > 60 and compared > 500
+
+
+def settled_with(*conditions: t.Bool) -> Settled:
+    settled = Settled()
+    for condition in conditions:
+        settled.add(condition)
+    return settled
+
+
+def test_the_last_of_alternatives_is_taken() -> None:
+    one, other = t.ult(8, X, 3), t.ult(8, Y, 5)
+    assert settled_with(t.lor(t.lnot(one), other), t.lor(t.lnot(other), t.eq(8, Z, 1)), one).follows(t.eq(8, Z, 1))
+    assert not settled_with(t.lor(t.lnot(one), other)).follows(other)
+
+
+def test_both_ways_of_a_choice_are_looked_at() -> None:
+    chosen = t.ite(8, t.eq(8, X, Y), Z, t.var("w", 8))
+    below = t.ult(8, t.var("w", 8), 9), t.ult(8, Z, 9)
+    assert settled_with(*below).follows(t.ult(8, chosen, 9))
+    assert not settled_with(below[0]).follows(t.ult(8, chosen, 9))

@@ -42,6 +42,7 @@ FLOORS = """
 2  smt behaviour counterexample equalities
 1  integers residues
 1  known
+1  comparisons
 1  build binary headers lines record structs
 0  network_function assumption compiler frame hooks number packet trace verdict
 0  addresses ahead dependence notation
