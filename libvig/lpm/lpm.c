@@ -5,12 +5,6 @@
 #include "lpm/steps.h"
 #include "map/map.h"
 
-struct lpm {
-    uint32_t *entries;         /* the first level, then the groups of the second */
-    struct map *prefixes;      /* struct lpm_prefix to value */
-    struct index_pool *groups; /* which ones are in use: those of slots with prefixes that are longer than 24 bits */
-};
-
 struct lpm *lpm_alloc(uint32_t capacity)
 {
     if (capacity == 0 || capacity > LPM_CAPACITY_MAX) {
@@ -36,11 +30,6 @@ static uint32_t entry_of(uint32_t length, uint32_t value)
     return (length + 1) << LPM_LENGTH_SHIFT | value;
 }
 
-static uint32_t group_of(uint32_t entry)
-{
-    return LPM_SLOTS + (entry & LPM_VALUE_MAX) * LPM_GROUP;
-}
-
 void lpm_cover(uint32_t *entries, uint32_t first, uint32_t count, uint32_t length, uint32_t entry)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -55,7 +44,7 @@ void lpm_cover_slots(uint32_t *entries, uint32_t first, uint32_t count, uint32_t
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t found = entries[first + i];
         if (found & LPM_SPLIT) {
-            lpm_cover(entries, group_of(found), LPM_GROUP, length, entry);
+            lpm_cover(entries, lpm_group_of(found), LPM_GROUP, length, entry);
         } else if (lpm_entry_is_at_most(found, length)) {
             entries[first + i] = entry;
         }
@@ -93,7 +82,7 @@ static void cover(struct lpm *lpm, uint32_t prefix, uint32_t length, uint32_t en
         lpm_cover_slots(lpm->entries, slot, UINT32_C(1) << (LPM_FIRST_BITS - length), length, entry);
         return;
     }
-    const uint32_t first = group_of(lpm->entries[slot]) + prefix % LPM_GROUP;
+    const uint32_t first = lpm_group_of(lpm->entries[slot]) + prefix % LPM_GROUP;
     lpm_cover(lpm->entries, first, UINT32_C(1) << (32 - length), length, entry);
 }
 
@@ -112,7 +101,7 @@ bool lpm_add(struct lpm *lpm, uint32_t prefix, uint32_t length, uint32_t value)
         /* There is a group: each one in use is so for another prefix, and there is room for the new one. */
         uint32_t group = 0;
         index_pool_take(lpm->groups, 0, &group);
-        lpm_cover(lpm->entries, group_of(group), LPM_GROUP, LPM_ANY_LENGTH, found);
+        lpm_cover(lpm->entries, lpm_group_of(group), LPM_GROUP, LPM_ANY_LENGTH, found);
         lpm->entries[slot] = LPM_SPLIT | group;
     }
     cover(lpm, prefix, length, entry_of(length, value));
@@ -128,7 +117,7 @@ bool lpm_remove(struct lpm *lpm, uint32_t prefix, uint32_t length)
     cover(lpm, prefix, length, lpm_next_shorter(lpm, prefix, length));
     if (length > LPM_FIRST_BITS) {
         uint32_t *const entry = &lpm->entries[prefix >> (32 - LPM_FIRST_BITS)];
-        const uint32_t first = group_of(*entry);
+        const uint32_t first = lpm_group_of(*entry);
         if (!lpm_any_is_longer(lpm->entries, first)) {
             index_pool_release(lpm->groups, *entry & LPM_VALUE_MAX);
             *entry = lpm->entries[first];
@@ -140,7 +129,7 @@ bool lpm_remove(struct lpm *lpm, uint32_t prefix, uint32_t length)
 static uint32_t search(const struct lpm *lpm, uint32_t address)
 {
     const uint32_t entry = lpm->entries[address >> (32 - LPM_FIRST_BITS)];
-    return entry & LPM_SPLIT ? lpm->entries[group_of(entry) + address % LPM_GROUP] : entry;
+    return entry & LPM_SPLIT ? lpm->entries[lpm_group_of(entry) + address % LPM_GROUP] : entry;
 }
 
 bool lpm_search(const struct lpm *lpm, uint32_t address, uint32_t *out_value)
@@ -166,90 +155,4 @@ uint32_t lpm_slots(const struct lpm *lpm)
 bool lpm_slot(const struct lpm *lpm, uint32_t slot, struct lpm_prefix *out_prefix, uint32_t *out_value)
 {
     return map_slot(lpm->prefixes, slot, out_prefix, out_value);
-}
-
-/* Whether the entries of a prefix's addresses are of a prefix at least as long. */
-static bool is_covered(const struct lpm *lpm, const struct lpm_prefix *key)
-{
-    const uint32_t last = key->prefix | ~lpm_mask(key->length);
-    for (uint32_t slot = key->prefix / LPM_GROUP; slot <= last / LPM_GROUP; slot++) {
-        const uint32_t entry = lpm->entries[slot];
-        const bool is_split = (entry & LPM_SPLIT) != 0;
-        const uint32_t first = is_split && key->length > LPM_FIRST_BITS ? key->prefix % LPM_GROUP : 0;
-        const uint32_t behind = is_split ? (key->length > LPM_FIRST_BITS ? last % LPM_GROUP + 1 : LPM_GROUP) : 1;
-        for (uint32_t i = first; i < behind; i++) {
-            const uint32_t found = is_split ? lpm->entries[group_of(entry) + i] : entry;
-            if (found >> LPM_LENGTH_SHIFT < key->length + 1) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-/* Whether the entry of an address is 0 or of a prefix that is present, with its value. */
-static bool is_present(const struct lpm *lpm, uint32_t entry, uint32_t address)
-{
-    if (entry == 0) {
-        return true;
-    }
-    const uint32_t length = (entry >> LPM_LENGTH_SHIFT) - 1;
-    if (length > LPM_LENGTH_MAX) {
-        return false;
-    }
-    const struct lpm_prefix key = {address & lpm_mask(length), length};
-    uint32_t value;
-    return map_get(lpm->prefixes, &key, &value) && value == (entry & LPM_VALUE_MAX);
-}
-
-static bool are_prefixes_valid(const struct lpm *lpm)
-{
-    for (uint32_t slot = 0; slot < map_slots(lpm->prefixes); slot++) {
-        struct lpm_prefix key;
-        uint32_t value;
-        if (map_slot(lpm->prefixes, slot, &key, &value) &&
-            (key.length > LPM_LENGTH_MAX || (key.prefix & ~lpm_mask(key.length)) != 0 || value > LPM_VALUE_MAX ||
-             !is_covered(lpm, &key))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool lpm_is_valid(const struct lpm *lpm)
-{
-    const uint32_t capacity = index_pool_capacity(lpm->groups);
-    if (!map_is_valid(lpm->prefixes) || !index_pool_is_valid(lpm->groups)) {
-        return false;
-    }
-    uint32_t groups = 0;
-    uint32_t sound = 0; /* an entry that was seen in the slot before, and to how many slots it applies */
-    uint32_t sound_until = 0;
-    for (uint32_t slot = 0; slot < LPM_SLOTS; slot++) {
-        const uint32_t entry = lpm->entries[slot];
-        if (entry & LPM_SPLIT) {
-            const uint32_t group = entry & LPM_VALUE_MAX;
-            if (entry >> LPM_LENGTH_SHIFT != LPM_SPLIT >> LPM_LENGTH_SHIFT || group >= capacity ||
-                !index_pool_is_used(lpm->groups, group) || !lpm_any_is_longer(lpm->entries, group_of(entry))) {
-                return false;
-            }
-            groups++;
-            for (uint32_t i = 0; i < LPM_GROUP; i++) {
-                if (!is_present(lpm, lpm->entries[group_of(entry) + i], slot * LPM_GROUP + i)) {
-                    return false;
-                }
-            }
-        } else if (entry != 0 && (entry != sound || slot >= sound_until)) {
-            if (!lpm_entry_is_at_most(entry, LPM_FIRST_BITS) || !is_present(lpm, entry, slot * LPM_GROUP)) {
-                return false;
-            }
-            sound = entry;
-            sound_until = (slot | ~lpm_mask((entry >> LPM_LENGTH_SHIFT) - 1) / LPM_GROUP) + 1;
-        }
-    }
-    /* As many groups as there are slots that have one, so no two have the same. */
-    for (uint32_t group = 0; group < capacity; group++) {
-        groups -= index_pool_is_used(lpm->groups, group);
-    }
-    return groups == 0 && are_prefixes_valid(lpm);
 }

@@ -25,6 +25,11 @@ def is_at_most(entry: Value, length: Value) -> Bool:
     return t.ule(32, t.lshr(32, entry, 24), t.add(32, length, 1))
 
 
+def is_at_least(entry: Value, length: Value) -> Bool:
+    """Whether an entry is of a prefix of at least that length."""
+    return t.ult(32, length, t.lshr(32, entry, 24))
+
+
 def is_split(entry: Value) -> Bool:
     """Whether a slot's entry names a group."""
     return t.ule(32, SPLIT, entry)

@@ -28,7 +28,7 @@ def _any_entries(library):
     return with_entries(library, Array.unknown("entries", steps.ENTRY_BYTES), CAPACITY)
 
 
-def _by_induction(library, function, arrange):
+def verdict_on(library, function, arrange):
     """The verdict on a function that is a loop. Any of several claims about it will do: compilers turn loops round in
     several ways."""
     path, key, arguments, *loops = arrange(library)
@@ -57,7 +57,7 @@ def cover_verdict(library):
         loop = Loop(_one_left, array, _covered(key, array))
         return path, key, [base, *(short(each, 32) for each in (FIRST, MANY, LENGTH, ENTRY))], loop
 
-    return _by_induction(library, "lpm_cover", arrange)
+    return verdict_on(library, "lpm_cover", arrange)
 
 
 def _one_left(_, rounds):
@@ -93,7 +93,7 @@ def cover_slots_verdict(library):
         loop = Loop(_one_left, array, _covered(key, array), lambda rounds: well(t.add(32, FIRST, rounds)))
         return path, key, [base, *(short(each, 32) for each in (FIRST, MANY, LENGTH, ENTRY))], loop
 
-    return _by_induction(library, "lpm_cover_slots", arrange)
+    return verdict_on(library, "lpm_cover_slots", arrange)
 
 
 def any_is_longer_verdict(library):
@@ -127,7 +127,7 @@ def any_is_longer_verdict(library):
 
         return path, key, [base, short(FIRST, 32)], Loop(some_left, None, returns), Loop(all_seen, None, returns)
 
-    return _by_induction(library, "lpm_any_is_longer", arrange)
+    return verdict_on(library, "lpm_any_is_longer", arrange)
 
 
 def next_shorter_verdict(library, length):

@@ -2,6 +2,7 @@
 invariant (libvig/lpm/abstraction.py) holds, to one of which it holds again. Where the function calls a step, or a
 function of a map or an index pool, that one's claim stands in for it."""
 
+from properties.libvig.lpm_asking import holding_each
 from properties.libvig.lpm_steps import (
     ANY_ADDRESS,
     ANY_GROUP,
@@ -24,9 +25,8 @@ from pytest_vigor import term as t
 from pytest_vigor.ghost.lpm import LENGTH_MAX, Lpm, key
 from pytest_vigor.refine.called import by_contract
 from pytest_vigor.refine.everywhere import Everywhere
-from pytest_vigor.refine.library import Laid, NotShown, Refuted, Unsettled
+from pytest_vigor.refine.library import Laid
 from pytest_vigor.refine.refinement import Refinement
-from pytest_vigor.smt import Sat, Unsat
 
 ADDRESS = t.var("argument address", 32)
 LONGER_ADDRESS = t.bor(32, OWN_ADDRESS, t.band(32, LONGER_AT, 0xFF))
@@ -55,14 +55,17 @@ def instances(function, table):
 class LpmProof(Refinement):
     """The proof of one function."""
 
-    def __init__(self, library, function):
-        facts = Everywhere()
+    def __init__(self, library, contract):
+        self.facts = facts = Everywhere()
         self.any = lpm.Unbounded(facts)
         self.table, self.key = self.any.table, 0
-        models = {name: by_contract(library.contracts.by_name[name], facts) for name in CALLED}
-        library = library.modelling(models | Steps(self.table).models())
-        super().__init__(library, library.contracts.by_name[function], {})
+        super().__init__(library.modelling(self._models(library)), contract, {})
         self.facts = facts
+
+    def _models(self, library):
+        """What stands in for the functions that it calls."""
+        models = {name: by_contract(library.contracts.by_name[name], self.facts) for name in CALLED}
+        return models | Steps(self.table).models()
 
     def _lay(self, path):
         path, self.key, region = with_table(self.library, self.table)
@@ -101,22 +104,7 @@ class LpmProof(Refinement):
         return cases
 
     def _holding(self, end, claims):
-        """Raises NotShown unless all claims hold on a path. Each is asked about by itself, those that are not easy
-        last."""
-        for name, claim in [each for each in claims if not self._holds_easily(end, *each)]:
-            answer = self.search.ask_at_once(end, t.lnot(claim))
-            self._no_counterexample(name, answer)
-            if not isinstance(answer, Unsat):
-                raise NotShown(Unsettled(f"the solver gave up on {name}: {answer.reason}"))
-
-    def _holds_easily(self, end, name, claim):
-        answer = self.search.ask_easily(end, t.lnot(claim))
-        self._no_counterexample(name, answer)
-        return isinstance(answer, Unsat)
-
-    def _no_counterexample(self, name, answer):
-        if isinstance(answer, Sat):
-            raise NotShown(Refuted("\n".join([name, *self._told(answer)])))
+        holding_each(self.library, end, claims, self._told)
 
     def _kept(self, end):
         """The invariant afterwards, at any address, length, slot, group, position and prefix."""

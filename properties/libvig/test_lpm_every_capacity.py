@@ -22,7 +22,7 @@ def test_step_does_what_is_said_of_it(library, shown, function):
 def test_function_does_what_its_contract_says(library, shown, function):
     from properties.libvig.lpm_proof import LpmProof
 
-    shown(function, BOUND, [("any table", LpmProof(library, function).verdict())])
+    shown(function, BOUND, [("any table", LpmProof(library, library.contracts.by_name[function]).verdict())])
 
 
 def test_allocation_makes_an_empty_table_or_none(library, shown):
@@ -32,3 +32,24 @@ def test_allocation_makes_an_empty_table_or_none(library, shown):
     shown("lpm_alloc", BOUND, [(BOUND, allocation_verdict(library))])
     refused = refusal(library, library.contracts.by_name["lpm_alloc"])
     shown("lpm_alloc, refused", "every capacity and size", [("any", refused)])
+
+
+@pytest.mark.parametrize("function", ["lpm_are_at_least", "lpm_slots_are_at_least", "lpm_are_present"])
+def test_step_of_is_valid_does_what_is_said_of_it(library, shown, function):
+    from properties.libvig.lpm_validity_steps import STEPS
+
+    shown(function, f"{BOUND} (a step of lpm_is_valid)", [("any range", STEPS[function](library))])
+
+
+@pytest.mark.parametrize("function", ["lpm_are_slots_valid", "lpm_used_groups", "lpm_are_prefixes_valid"])
+def test_step_of_is_valid_says_yes_of_every_valid_table(library, shown, function):
+    from properties.libvig.lpm_validity import STEPS
+
+    bound = f"{BOUND} (a step of lpm_is_valid): yes of what is valid"
+    shown(function, bound, [("any table", STEPS[function](library))])
+
+
+def test_is_valid_says_yes_of_every_valid_table(library, shown):
+    from properties.libvig.lpm_validity import Validity
+
+    shown("lpm_is_valid", f"{BOUND}: yes of what is valid", [("any table", Validity(library).verdict())])

@@ -45,3 +45,11 @@ def test_allocation_makes_an_empty_map_or_none(library, shown):
 
     bound = f"every capacity, keys of {', '.join(map(str, KEY_BYTES))} bytes"
     shown("map_alloc", bound, ((f"keys of {each} bytes", allocation_verdict(library, each)) for each in KEY_BYTES))
+
+
+@pytest.mark.parametrize("function", ["map_slots", "map_slot"])
+def test_slots_of_a_map_are_told(library, shown, function):
+    from properties.libvig.map_slots import VERDICTS
+
+    bound = f"every capacity, keys of {', '.join(map(str, KEY_BYTES))} bytes"
+    shown(function, bound, ((f"keys of {each} bytes", VERDICTS[function](library, each)) for each in KEY_BYTES))

@@ -33,10 +33,13 @@ def by_contract(contract: c.Contract, facts: Everywhere) -> Model:
         for register, (parameter, kind) in zip(ARGUMENT_REGISTERS, contract.parameters.items(), strict=False):
             value = path.registers.read(register)
             match kind:
-                case c.State():
+                case c.State(cls):
                     assert isinstance(value, int)
-                    states[parameter] = path.handles[value]
-                    bound[parameter] = path.ghosts[path.handles[value]]
+                    name = path.handles.get(value, "")
+                    is_one = isinstance(path.ghosts.get(name), cls)
+                    path.oblige(is_one, "contract", path.where, f"{contract.name} is called on a {cls.kind}")  # type: ignore[attr-defined]
+                    states[parameter] = name
+                    bound[parameter] = path.ghosts[name]
                 case c.Key(of):
                     bits = bound[of].key_bits
                     bound[parameter] = Symbol(path.memory.load(value, bits // 8, path.where), bits, False)

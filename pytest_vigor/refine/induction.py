@@ -37,7 +37,7 @@ class Loop:
     """What is said of a loop. After so many rounds, at its beginning: ``holds``, and what the array is, if it changes
     one. When the function returns: ``returns``. ``given`` are the instances that a round needs of what is assumed.
     ``registers`` are what registers may hold that change in another way than by a constant: which ones do is found.
-    ``holding`` raises NotShown unless claims hold on a path."""
+    ``holding`` raises NotShown unless claims hold on a path. ``end`` is more than the rounds that there may be."""
 
     holds: Callable[[CallPath, Value], Claims]
     array: Callable[[Value], Array] | None
@@ -45,6 +45,7 @@ class Loop:
     given: Callable[[Value], Bool] = lambda rounds: True
     registers: Sequence[Held] = ()
     holding: Holding = holding
+    end: int = ROUNDS_END
 
 
 def by_induction(
@@ -226,7 +227,7 @@ def _general(template: CallPath, again: list[CallPath], changes: Changes, array:
     if array is not None and loop.array is not None:
         general.memory.arrays = {**general.memory.arrays, array: loop.array(changes.rounds)}
     general.models = ()
-    general.hold(t.ult(32, changes.counted, ROUNDS_END))
+    general.hold(t.ult(32, changes.counted, loop.end))
     general.hold(loop.given(changes.rounds))
     for _, claim in loop.holds(general, changes.rounds):
         general.hold(claim)
@@ -239,7 +240,7 @@ def _arrives(
 ) -> None:  # fmt: skip
     """That a round later everything is as is said of one round more."""
     further, rounds = t.add(32, changes.counted, 1), t.add(32, changes.rounds, 1)
-    claims = [*loop.holds(path, rounds), ("there are no more rounds than are counted", t.ult(32, further, ROUNDS_END))]
+    claims = [*loop.holds(path, rounds), ("there are no more rounds than are counted", t.ult(32, further, loop.end))]
     if any(path.ghosts[name] is not each for name, each in general.ghosts.items()):
         raise NotShown(Unsettled("the loop changes what is not memory"))
     for slot, stride in enumerate(changes.strides):

@@ -47,13 +47,13 @@ CASES = [
     ("lpm_remove", "index_pool_release(lpm->groups, *entry & LPM_VALUE_MAX);", ""),
     ("lpm_remove", "lpm_next_shorter(lpm, prefix, length));", "0);"),
     ("lpm_remove", "    if (length > LPM_FIRST_BITS) {\n", "    if (length > LPM_FIRST_BITS + 1) {\n"),
-    ("lpm_search", "? lpm->entries[group_of(entry) + address % LPM_GROUP] : entry;", "? entry : entry;"),
-    ("lpm_search", "lpm->entries[group_of(entry) + address % LPM_GROUP] :", "lpm->entries[group_of(entry)] :"),
+    ("lpm_search", "? lpm->entries[lpm_group_of(entry) + address % LPM_GROUP] : entry;", "? entry : entry;"),
+    ("lpm_search", "lpm->entries[lpm_group_of(entry) + address % LPM_GROUP] :", "lpm->entries[lpm_group_of(entry)] :"),
     ("lpm_search", "    *out_value = entry & LPM_VALUE_MAX;", "    *out_value = entry & (LPM_VALUE_MAX >> 1);"),
     ("lpm_search", "lpm->entries[address >> (32 - LPM_FIRST_BITS)];", "lpm->entries[address >> 6];"),
     ("lpm_size", "return map_size(lpm->prefixes);", "return map_size(lpm->prefixes) + 1;"),
     ("lpm_cover", "i < count; i++) {\n        if (lpm_entry", "i + 1 < count; i++) {\n        if (lpm_entry"),
-    ("lpm_cover_slots", "lpm_cover(entries, group_of(found), LPM_GROUP,", "lpm_cover(entries, group_of(found), 1,"),
+    ("lpm_cover_slots", "lpm_group_of(found), LPM_GROUP, length", "lpm_group_of(found), 1, length"),
     ("lpm_any_is_longer", "(entries[first + i], LPM_FIRST_BITS)", "(entries[first + i], LPM_FIRST_BITS + 1)"),
     ("lpm_next_shorter", "        length--;\n", "        length -= length > 1 ? 2 : 1;\n"),
 ]  # fmt: skip
@@ -62,7 +62,9 @@ CASES = [
 def verdicts(library, function):
     if function in STEPS:
         return [verdict for _, verdict in STEPS[function](library)]
-    return [allocation_verdict(library) if function == "lpm_alloc" else LpmProof(library, function).verdict()]
+    if function == "lpm_alloc":
+        return [allocation_verdict(library)]
+    return [LpmProof(library, library.contracts.by_name[function]).verdict()]
 
 
 @pytest.mark.parametrize(("function", "old", "new"), CASES, ids=[f"{each[0]}-{at}" for at, each in enumerate(CASES)])
