@@ -52,32 +52,9 @@ static unsigned char *key_of(const struct flow_table *table, uint32_t index)
     return table->probe.keys + index * table->probe.key_stride_bytes;
 }
 
-/* What find does. Inlined, so that the compiler leaves out what is for sizes of keys that its caller has ruled out. */
-static inline __attribute__((always_inline)) bool search(const struct flow_table *table, const void *key,
-                                                         uint32_t *out_index)
-{
-    const uint32_t tag = probe_tag(key, table->probe.key_bytes);
-    const uint32_t slot = probe_find(&table->probe, PROBE_KEYS_BY_VALUE, key, tag);
-    if (slot == PROBE_NO_SLOT) {
-        return false;
-    }
-    *out_index = probe_slot(&table->probe, slot)->value;
-    return true;
-}
-
-static __attribute__((noinline)) bool search_other(const struct flow_table *table, const void *key, uint32_t *out_index)
-{
-    return search(table, key, out_index);
-}
-
-/* Keys of 9 to 16 bytes, as flows have, get code of their own, which is half as long. */
 static bool find(const struct flow_table *table, const void *key, uint32_t *out_index)
 {
-    const uint32_t key_bytes = table->probe.key_bytes;
-    if (key_bytes <= 8 || key_bytes > 16) {
-        return search_other(table, key, out_index);
-    }
-    return search(table, key, out_index);
+    return probe_get(&table->probe, PROBE_KEYS_BY_VALUE, key, out_index);
 }
 
 static void add(struct flow_table *table, const void *key, uint32_t index, vigor_time_t age)

@@ -49,12 +49,7 @@ static uint32_t find(const struct map *map, const void *key, uint32_t tag)
 
 bool map_get(const struct map *map, const void *key, uint32_t *out_value)
 {
-    const uint32_t slot = find(map, key, probe_tag(key, map->probe.key_bytes));
-    if (slot == PROBE_NO_SLOT) {
-        return false;
-    }
-    *out_value = probe_slot(&map->probe, slot)->value;
-    return true;
+    return probe_get(&map->probe, PROBE_KEYS_BY_SLOT, key, out_value);
 }
 
 bool map_put(struct map *map, const void *key, uint32_t value)

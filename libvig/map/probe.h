@@ -140,6 +140,38 @@ static inline uint32_t probe_find(const struct probe *probe, enum probe_keys whe
     }
 }
 
+/* What probe_get does. Inlined, so that the compiler leaves out what is for sizes of keys that its caller has ruled out. */
+static inline __attribute__((always_inline)) bool probe_get_any(const struct probe *probe, enum probe_keys where,
+                                                                const unsigned char *key, uint32_t *out_value)
+{
+    const uint32_t slot = probe_find(probe, where, key, probe_tag(key, probe->key_bytes));
+    if (slot == PROBE_NO_SLOT) {
+        return false;
+    }
+    *out_value = probe_slot(probe, slot)->value;
+    return true;
+}
+
+static __attribute__((noinline)) bool probe_get_other(const struct probe *probe, enum probe_keys where,
+                                                      const unsigned char *key, uint32_t *out_value)
+{
+    return probe_get_any(probe, where, key, out_value);
+}
+
+/*
+ * Gets the value of the key; false if it is absent. Keys of 9 to 16 bytes, as flows have, get code of their own, which
+ * is half as long.
+ */
+static inline bool probe_get(const struct probe *probe, enum probe_keys where, const unsigned char *key,
+                             uint32_t *out_value)
+{
+    const uint32_t key_bytes = probe->key_bytes;
+    if (key_bytes <= 8 || key_bytes > 16) {
+        return probe_get_other(probe, where, key, out_value);
+    }
+    return probe_get_any(probe, where, key, out_value);
+}
+
 /* The slot that an absent key with this tag has to go to. */
 static inline uint32_t probe_free_slot(const struct probe *probe, uint32_t tag)
 {

@@ -31,7 +31,7 @@ MOVES = "if (distance_from_start >= distance_from_gap) {"
 REMOVES = "    probe_remove(&table->probe, PROBE_KEYS_BY_VALUE, slot);\n"
 RELEASES = "    ages_release(&table->ages, index);\n"
 IS_AT = "->value != index || probe_slot(&table->probe, slot)->tag != tag) {"
-READS = "*out_value = probe_slot(&map->probe, slot)->value;\n    return true;\n}\n\nbool map_put"
+READS = "*out_value = probe_slot(probe, slot)->value;"
 ABSENT = "        return false;\n    }\n    *out_value"
 
 # A file, the change, and the function that errs.
@@ -45,8 +45,8 @@ REFUTED = [
     (PROBE, "if (found == PROBE_TAG_UNUSED) {", "if (found != tag) {", "flow_table_find"),
     (PROBE, "return probe_word(a, key_bytes) == probe_word(b, key_bytes);", "return a[0] == b[0];", "map_get"),
     (PROBE, "slot : probe_slot(probe, slot)->value;", "slot : slot;", "flow_table_find"),
-    (MAP, READS, READS.replace("probe_slot(&map->probe, slot)->value", "slot"), "map_get"),
-    (TABLE, "*out_index = probe_slot(&table->probe, slot)->value;", "*out_index = slot;", "flow_table_find"),
+    (PROBE, READS, "*out_value = slot;", "map_get"),
+    (PROBE, READS, "*out_value = slot;", "flow_table_find"),
     (MAP, "return map->size;", "return map->capacity;", "map_size"),
     (AGES, "    node->age = age;\n", "", "flow_table_find_and_refresh"),
     (AGES, "    node->age = age;\n", "", "flow_table_refresh"),
@@ -58,7 +58,7 @@ REFUTED = [
     (MAP, "if (map->size == map->capacity) {", "if (map->size + 1 >= map->capacity) {", "map_put"),
     (MAP, "    probe_slot(&map->probe, slot)->value = value;\n", "", "map_put"),
     (MAP, PUT_KEY, PUT_KEY.replace("slot), key", "slot), &value"), "map_put"),
-    (MAP, ABSENT, f"        *out_value = 0;\n{ABSENT}", "map_get"),
+    (PROBE, ABSENT, f"        *out_value = 0;\n{ABSENT}", "map_get"),
     (TABLE, "index >= table->ages.capacity || ages_is_used(", "ages_is_used(", "flow_table_restore"),
     (TABLE, "capacity || ages_is_used(&table->ages, index) ||", "capacity ||", "flow_table_restore"),
     (TABLE, "|| age < 0 ||\n", "||\n", "flow_table_restore"),
