@@ -52,7 +52,7 @@ class Equalities:
         if isinstance(condition, bool):
             return False
         learnt = False
-        for part in condition.args if condition.op == "land" else (condition,):
+        for part in t.conjuncts(condition):
             part = self(part) if learnt else part
             if isinstance(part, Term):
                 learnt |= self._learn(part)

@@ -27,7 +27,7 @@ class Known:
         """From here on the condition holds."""
         if isinstance(condition, bool):
             return
-        for part in condition.args if condition.op == "land" else (condition,):
+        for part in t.conjuncts(condition):
             self.holding |= {part.uid, _in_any_order(part)}
             self._bound(part)
             if part.op in OPERATIONS:

@@ -1097,7 +1097,7 @@ def parts(value: Any) -> Iterator[Term]:
             stack.extend(term.args)
 
 
-def conjuncts(condition: Bool) -> Sequence[Bool]:
+def conjuncts(condition: Bool) -> Sequence[Any]:
     """What all has to hold for a condition to hold."""
     if type(condition) is Term and condition.op == "land":
         return condition.args

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+from pytest_vigor import term as t
 from pytest_vigor.behaviour import Assume, Event, Node, Oblige, Way
 from pytest_vigor.explore.block import Registers
 from pytest_vigor.explore.memory import Failed, Memory, Stop, independent
@@ -86,7 +87,7 @@ class PathState:
             if not condition:
                 raise Failed
             return
-        for part in condition.args if condition.op == "land" else (condition,):
+        for part in t.conjuncts(condition):
             if self.decided(part) is None:
                 self.known.add(part)
                 self.condition = Condition(part, self.condition, self.condition.depth + 1 if self.condition else 1)

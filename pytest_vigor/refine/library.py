@@ -270,8 +270,7 @@ def holding(
 
 def _unknown(path: CallPath, claim: Bool) -> Bool:
     """The parts of a claim that are not literally on the path: what a function leaves alone needs no question."""
-    parts = claim.args if isinstance(claim, t.Term) and claim.op == "land" else (claim,)
-    return t.land(*(part for part in parts if path.decided(part) is not True))
+    return t.land(*(part for part in t.conjuncts(claim) if path.decided(part) is not True))
 
 
 def unbroken(library: Library, told: Telling) -> None:

@@ -330,7 +330,7 @@ class CallSearch(Search):
         conditions, or what can be said over the integers."""
         flat: list[Bool] = []
         for each in conditions:
-            flat += each.args if isinstance(each, Term) and each.op == "land" else (each,)
+            flat += t.conjuncts(each)
         self.solver.limit(EASY_RESOURCES if self.is_shape_known else FEW_RESOURCES)
         answer = self.solver.check(*flat)
         if isinstance(answer, Unsure) and self.is_shape_known:
