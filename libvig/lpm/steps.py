@@ -61,6 +61,12 @@ def between(index: Value, first: Value, behind: Value) -> Bool:
     return t.land(t.ule(32, first, index), t.ult(32, index, behind))
 
 
+def has_its_group(array: Array, slot: Value, capacity: Value) -> Bool:
+    """That the entry of a slot, if it names a group, names one that there is."""
+    entry = array.read(slot)
+    return t.implies(t.land(t.ult(32, slot, SLOTS), is_split(entry)), t.ult(32, value_of(entry), capacity))
+
+
 def split_well(array: Array, slot: Value, owner: Callable[[Value], Value], capacity: Value) -> Bool:
     """That the entry of a slot, if it names a group, names one that there is, and that is its own."""
     entry = array.read(slot)

@@ -4,7 +4,7 @@ of some places: where it says no, there is a place at which it does not."""
 from properties.libvig.lpm_steps import ANY_SLOT, Steps, low, steps
 from pytest_vigor import term as t
 from pytest_vigor.ghost.lpm import parts
-from pytest_vigor.refine.called import returning
+from pytest_vigor.refine.called import yes_or_no
 
 OWNED = "groups of slots"
 
@@ -57,7 +57,7 @@ def entries_are_present(array, items, first, address):
 
 class Checks(Steps):
     """The steps by what is shown of them. ``places`` are those at which they say that something does not hold. That it
-    holds at all places is used at ``anywhere``."""
+    holds at all places is used at those for the addresses ``anywhere``."""
 
     def __init__(self, library, table, *anywhere):
         super().__init__(table)
@@ -72,15 +72,13 @@ class Checks(Steps):
         """What is known of the table, at addresses, prefixes and positions."""
         return []
 
-    def _every(self, path, step, among, holds, known):
-        """Whether something ``holds`` at all places ``among`` some; of where it does not, this is ``known``."""
-        path.calls += 1
+    def _every(self, path, step, among, holds, known, used_at):
+        """Whether something ``holds`` at all places ``among`` some, which is ``used_at`` some of them; of where it does
+        not, this is ``known``."""
+        all_, other = yes_or_no(path, step)
         place = t.var(f"where {step} fails ({path.calls})", 32)
         self.places.append(place)
-        all_, other = path, path.fork()
-        for each, result in ((all_, 1), (other, 0)):
-            returning(each, step, result, 8)
-        all_.hold(t.land(*(t.implies(among(at), holds(at)) for at in self.anywhere)))
+        all_.hold(t.land(*(t.implies(among(at), holds(at)) for at in used_at)))
         other.hold(t.land(among(place), t.lnot(holds(place)), *known(place)))
         return [all_, other]
 
@@ -96,7 +94,8 @@ class Checks(Steps):
             address = t.bor(32, t.shl(32, self.table.row.owner(group), 8), in_group)
             return self.known(prefixes=[(address, length)])
 
-        return self._every(path, "lpm_are_at_least", lambda at: t.ult(32, at, many), is_so, known)
+        used_at = [t.sub(32, *(t.band(32, each, 0xFF) for each in (address, first))) for address in self.anywhere]
+        return self._every(path, "lpm_are_at_least", lambda at: t.ult(32, at, many), is_so, known, used_at)
 
     def slots_are_at_least(self, path):
         _, array = self._entries(path)
@@ -104,12 +103,12 @@ class Checks(Steps):
         self._oblige(
             path, "lpm_slots_are_at_least",
             t.ule(32, first, steps.SLOTS), t.ule(32, many, t.sub(32, steps.SLOTS, first)),
-            steps.split_well(array, ANY_SLOT, self.table.row.owner, self.table.capacity),
+            steps.has_its_group(array, ANY_SLOT, self.table.capacity),
         )  # fmt: skip
         return self._every(
             path, "lpm_slots_are_at_least", lambda address: in_slots(address, first, many),
             lambda address: steps.is_at_least(steps.entry_of(array, address), length),
-            lambda address: self.known(prefixes=[(address, length)]),
+            lambda address: self.known(prefixes=[(address, length)]), self.anywhere,
         )  # fmt: skip
 
     def are_present(self, path):
@@ -121,6 +120,7 @@ class Checks(Steps):
         return self._every(
             path, "lpm_are_present", lambda at: t.ult(32, at, many), entries_are_present(array, items, first, address),
             lambda at: self.known(addresses=[t.add(32, address, at)]),
+            [0, *(t.sub(32, each, address) for each in self.anywhere)],
         )  # fmt: skip
 
     def any_is_longer(self, path):
@@ -131,9 +131,7 @@ class Checks(Steps):
         at = self.table.row.position(group_at(first))
         address, length = parts(self.table.row.prefix(at))
         longer = array.read(t.add(32, first, t.band(32, address, 0xFF)))
-        some, none = path, path.fork()
-        for each, result in ((some, 1), (none, 0)):
-            returning(each, "lpm_any_is_longer", result, 8)
+        some, none = yes_or_no(path, "lpm_any_is_longer")
         known = self.known(prefixes=[(address, length)], positions=[at])
         none.hold(t.land(steps.is_at_most(longer, steps.FIRST_BITS), *known))
         return [some, none]

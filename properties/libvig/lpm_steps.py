@@ -6,7 +6,7 @@ from pytest_vigor.ghost.index_pool import IndexPool
 from pytest_vigor.ghost.lpm import LENGTH_MAX, VALUE_MAX, parts
 from pytest_vigor.ghost.map import Map
 from pytest_vigor.refine.abstraction import beside
-from pytest_vigor.refine.called import returning
+from pytest_vigor.refine.called import returning, yes_or_no
 
 lpm = beside(str(libvig_root() / "lpm" / "abstraction.py"), "abstraction.py")
 steps = lpm.steps
@@ -109,9 +109,7 @@ class Steps:
         def is_short(at):
             return steps.is_at_most(array.read(t.add(32, first, at)), steps.FIRST_BITS)
 
-        some, none = path, path.fork()
-        for each, result in ((some, 1), (none, 0)):
-            returning(each, "lpm_any_is_longer", result, 8)
+        some, none = yes_or_no(path, "lpm_any_is_longer")
         some.hold(t.land(t.ult(32, LONGER_AT, steps.GROUP), t.lnot(is_short(LONGER_AT))))
         for address in (OWN_ADDRESS, ANY_ADDRESS, ANY_PREFIX_ADDRESS):
             none.hold(is_short(t.band(32, address, 0xFF)))

@@ -1,22 +1,21 @@
 """Whether lpm_is_valid says yes of every valid table, whatever its capacity, and the steps for which that needs the
 invariant (libvig/lpm/abstraction.py): each is a loop, shown by induction over its rounds."""
 
-from properties.libvig.lpm_asking import holding_each, knowing
+from properties.libvig.lpm_asking import holding_each
 from properties.libvig.lpm_checks import OnValid, owned, owned_first, owned_more
 from properties.libvig.lpm_proof import LpmProof
 from properties.libvig.lpm_steps import low, lpm, steps, with_table
+from properties.libvig.lpm_table_loops import TableLoops
 from properties.libvig.lpm_validity_steps import said
 from properties.libvig.map_slots import SLOTS as MAP_SLOTS, Slots
 from pytest_vigor import term as t
 from pytest_vigor.contract import TRUTH, Outcome, State, contract
-from pytest_vigor.explore.entry import CALLEE_SAVED
 from pytest_vigor.ghost.index_pool import IndexPool
 from pytest_vigor.ghost.lpm import Lpm, parts
 from pytest_vigor.ghost.map import Map
 from pytest_vigor.refine.called import by_contract, returning
 from pytest_vigor.refine.everywhere import Everywhere
-from pytest_vigor.refine.induction import Loop, by_induction
-from pytest_vigor.refine.library import block, concluded
+from pytest_vigor.refine.library import concluded
 
 
 @contract(lpm=State(Lpm), returns=TRUTH)
@@ -34,33 +33,15 @@ def index_pool_is_valid(call, pool):
     return Outcome(True)
 
 
-class _Valid:
-    """Any valid table, and a loop over something of it in which a function with models goes."""
+class _Valid(TableLoops):
+    """Any valid table."""
 
     def __init__(self, library, *called):
-        self.facts = Everywhere()
-        self.any = lpm.Unbounded(self.facts)
-        self.table, self.checks = self.any.table, OnValid(library, self.any)
-        slots = Slots(self.table.items, lambda key: self.any.known(slots=[steps.slot_of(parts(key)[0])]))
-        models = {name: by_contract(library.contracts.by_name[name], self.facts) for name in called}
-        self.library = library.modelling(models | self.checks.models() | slots.models())
-
-    def loop(self, function, many, returns, given=lambda rounds: (), registers=(), out=()):
-        """The proof of a function that is a loop of so many rounds. ``given`` is what is known in each."""
-
-        def known(rounds):
-            return t.land(*given(rounds), *self.facts.defined)
-
-        def left(at, rounds):
-            kept = map(at.registers.read, CALLEE_SAVED)
-            counts = t.lor(*(t.eq(64, register, t.zext(rounds, 32, 64)) for register in kept))
-            return [("one is left", t.ult(32, rounds, many)), ("rounds are counted", counts)]
-
-        path, key, region = with_table(self.library, self.table)
-        places = [block(path, name, 4, t.var(f"{name} before", 32)).base for name in out]
-        path.hold(known(0))
-        loop = Loop(left, None, lambda end: returns(end, *places), known, registers, knowing(self.facts), t.mask(32))
-        return by_induction(self.library, path, function, [region.base, *places], key, loop)
+        facts = Everywhere()
+        self.any = lpm.Unbounded(facts)
+        table = self.any.table
+        slots = Slots(table.items, lambda key: self.any.known(slots=[steps.slot_of(parts(key)[0])]))
+        super().__init__(library, facts, table, called, OnValid(library, self.any).models() | slots.models())
 
 
 def _says_yes(end):

@@ -45,7 +45,9 @@ def _first(at, many):
     return t.ult(32, at, many)
 
 
-def _inside(path):
+def _inside(path, key):
+    """Has a range lie in the entries, which may not be changed."""
+    path.memory.regions[key].writable = False
     path.hold(t.ule(32, FIRST, COUNT))
     path.hold(t.ule(32, MANY, t.sub(32, COUNT, FIRST)))
 
@@ -55,7 +57,7 @@ def are_at_least_verdict(library):
 
     def arrange(library):
         path, key, base = with_entries(library, Array.unknown("entries", steps.ENTRY_BYTES), CAPACITY)
-        _inside(path)
+        _inside(path, key)
         is_so = entries_are_at_least(path.memory.arrays[key], FIRST, LENGTH)
         loops = _looking(is_so, _first, lambda: BEGUN, knowing(Everywhere()))
         return path, key, [base, *(short(each, 32) for each in (FIRST, MANY, LENGTH))], *loops
@@ -65,11 +67,12 @@ def are_at_least_verdict(library):
 
 def slots_are_at_least_verdict(library):
     """Whether it is told if all addresses in a range of slots have entries of prefixes of at least some length."""
-    checks = Checks(library, lpm.Unbounded(Everywhere(), CAPACITY).table, t.band(32, PLACE, 0xFF))
+    checks = Checks(library, lpm.Unbounded(Everywhere(), CAPACITY).table, PLACE)
     library = library.modelling({"lpm_are_at_least": checks.are_at_least})
 
     def arrange(library):
         path, key, base = with_entries(library, Array.unknown("entries", steps.ENTRY_BYTES), CAPACITY)
+        path.memory.regions[key].writable = False
         path.hold(t.land(t.ule(32, FIRST, steps.SLOTS), t.ule(32, MANY, t.sub(32, steps.SLOTS, FIRST))))
         entries = path.memory.arrays[key]
 
@@ -81,7 +84,7 @@ def slots_are_at_least_verdict(library):
             return [t.bor(32, slot, inside) for slot in slots for inside in (0, *checks.places)]
 
         def given(rounds):
-            return steps.split_well(entries, t.add(32, FIRST, rounds), checks.table.row.owner, CAPACITY)
+            return steps.has_its_group(entries, t.add(32, FIRST, rounds), CAPACITY)
 
         def among(address, many):
             return in_slots(address, FIRST, many)
@@ -101,7 +104,7 @@ def are_present_verdict(library):
 
     def arrange(library):
         path, key, region = with_table(library, table)
-        _inside(path)
+        _inside(path, key)
         is_so = entries_are_present(table.entries, table.items, FIRST, ADDRESS)
         loops = _looking(is_so, _first, lambda: BEGUN, knowing(facts))
         return path, key, [region.base, *(short(each, 32) for each in (FIRST, MANY, ADDRESS))], *loops

@@ -5,7 +5,7 @@ from pytest_vigor import term as t
 from pytest_vigor.build import libvig_root
 from pytest_vigor.explore.entry import short
 from pytest_vigor.refine.abstraction import beside
-from pytest_vigor.refine.called import returning
+from pytest_vigor.refine.called import returning, yes_or_no
 from pytest_vigor.refine.everywhere import Everywhere
 from pytest_vigor.refine.library import NotShown, Unsettled, block, concluded, holding, unbroken
 
@@ -16,11 +16,20 @@ VALUE_BYTES = 4
 
 
 class Slots:
-    """The functions where they are called on a map: each slot holds nothing, or a key that is present with its value.
-    ``known`` is what else holds of a key that is present."""
+    """The functions where they are called on a map: each slot holds nothing, or a key that is present with its value,
+    and each key that is present is in one. ``known`` is what else holds of a key in a slot. That it is the only one
+    there is used of the keys ``anywhere``."""
 
-    def __init__(self, items, known=lambda key: ()):
-        self.items, self.known = items, known
+    def __init__(self, items, known=lambda key: (), anywhere=()):
+        self.items, self.known, self.anywhere = items, known, anywhere
+
+    def slot_of(self, key):
+        """The slot of a key that is present."""
+        return t.app("slot of a key", 32, (self.items.key_bits, key))
+
+    def is_in_one(self, key):
+        """That a key that is present is in a slot that there is."""
+        return t.implies(self.items.has(key), t.ult(32, self.slot_of(key), SLOTS))
 
     def models(self):
         return {"map_slots": self.slots, "map_slot": self.slot}
@@ -30,13 +39,16 @@ class Slots:
         return [path]
 
     def slot(self, path):
-        path.calls += 1
-        key = t.var(f"key in a slot ({path.calls})", self.items.key_bits)
+        slot = t.extract(path.registers.read("rsi"), 64, 31, 0)
         key_at, value_at = path.registers.read("rdx"), path.registers.read("rcx")
-        used, unused = path, path.fork()
-        for each, result in ((used, 1), (unused, 0)):
-            returning(each, "map_slot", result, 8)
+        used, unused = yes_or_no(path, "map_slot")
+        key = t.var(f"key in a slot ({path.calls})", self.items.key_bits)
         used.hold(t.land(self.items.has(key), *self.known(key), *self.items.facts.defined))
+        used.hold(t.eq(32, self.slot_of(key), slot))
+        for each in self.anywhere:
+            here = t.land(self.items.has(each), t.eq(32, self.slot_of(each), slot))
+            used.hold(t.implies(here, t.eq(self.items.key_bits, each, key)))
+            unused.hold(t.lnot(here))
         used.memory.store(key_at, self.items.key_bits // 8, key, path.where)
         used.memory.store(value_at, VALUE_BYTES, self.items.value(key), path.where)
         return [used, unused]
@@ -72,7 +84,12 @@ def _told(any_map, out, end):
     is_used = t.land(chains.exists(SLOT), chains.used(SLOT))
     yield "it says whether the slot is used", t.iff(said, is_used)
     yield "the key is present", t.implies(said, items.has(key))
-    yield "it is the key in that slot", t.implies(said, t.eq(32, any_map.entries.slot_of(key), SLOT))
+    slot_of = any_map.entries.slot_of
+    yield "it is the key in that slot", t.implies(said, t.eq(32, slot_of(key), SLOT))
+    other = t.var("any key", items.key_bits)
+    here = t.land(items.has(other), t.eq(32, slot_of(other), SLOT))
+    yield "no other key is there", t.implies(here, t.land(said, t.eq(items.key_bits, other, key)))
+    yield "every key is in a slot", t.implies(items.has(other), chains.exists(slot_of(other)))
     yield "the value is its", t.implies(said, t.eq(32, value, items.value(key)))
     for name, found, each in (("the key", key, out[0]), ("the value", value, out[1])):
         bits = 8 * each.size_bytes

@@ -49,6 +49,20 @@ def test_step_of_is_valid_says_yes_of_every_valid_table(library, shown, function
     shown(function, bound, [("any table", STEPS[function](library))])
 
 
+@pytest.mark.parametrize("function", ["lpm_are_slots_valid", "lpm_are_prefixes_valid"])
+def test_step_of_is_valid_says_no_of_wrong_entries(library, shown, function):
+    from properties.libvig.lpm_trust import STEPS
+
+    bound = f"{BOUND} (a step of lpm_is_valid): no of wrong entries"
+    shown(function, bound, [("any table", STEPS[function](library))])
+
+
+def test_is_valid_says_no_of_wrong_entries(library, shown):
+    from properties.libvig.lpm_trust import verdict
+
+    shown("lpm_is_valid", f"{BOUND}: no of wrong entries", [("any table", verdict(library))])
+
+
 def test_is_valid_says_yes_of_every_valid_table(library, shown):
     from properties.libvig.lpm_validity import Validity
 

@@ -22,6 +22,18 @@ def returning(path: CallPath, function: str, result: Value = 0, bits: int = 0) -
         path.registers.write("rax", t.concat([*([(64 - bits, rest)] if bits < 64 else []), (bits, result)]))
 
 
+def yes_or_no(path: CallPath, function: str) -> tuple[CallPath, CallPath]:
+    """The paths on which a function says yes, and no. What else holds of them need not exclude each other: so each has
+    a condition of its own, or paths that meet again would be one of them only."""
+    path.calls += 1
+    says = t.var(f"{function} says yes ({path.calls})", 0)
+    yes, no = path, path.fork()
+    for each, result, condition in ((yes, 1, says), (no, 0, t.lnot(says))):
+        returning(each, function, result, 8)
+        each.hold(condition)
+    return yes, no
+
+
 def by_contract(contract: c.Contract, facts: Everywhere) -> Model:
     """A model of a function: its contract, whose requirements are obligations. Structures are known by their handles,
     and their states are the path's. ``facts`` is what is known of the states, all of which holds from there on."""

@@ -1,11 +1,11 @@
-"""What is shown of lpm_is_valid at every capacity can be refuted: where it says no of what is valid, looks at what is
-not there, or never ends; and where a step does not do what is said of it."""
+"""What is shown of lpm_is_valid at every capacity can be refuted: where it says no of what is valid or yes of wrong
+entries, looks at what is not there, or never ends; and where a step does not do what is said of it."""
 
 from pathlib import Path
 
 import pytest
 
-from properties.libvig import lpm_validity, lpm_validity_steps, map_slots
+from properties.libvig import lpm_trust, lpm_validity, lpm_validity_steps, map_slots
 from pytest_vigor.build import FLAGS
 from pytest_vigor.refine.library import Library, Refuted, Verdict
 from tests.libvig.compiled import build
@@ -33,7 +33,8 @@ CASES = [
     ("lpm_are_slots_valid", "slot < LPM_SLOTS; slot++", "slot <= LPM_SLOTS; slot++"),
     ("lpm_are_slots_valid", "slot < LPM_SLOTS; slot++", "slot < LPM_SLOTS; slot += slot != 5"),
     ("lpm_are_slots_valid", "LPM_GROUP, slot * LPM_GROUP);", "LPM_GROUP + 1, slot * LPM_GROUP);"),
-    ("lpm_are_slots_valid", "groups += lpm->entries[slot] >> 31;", "groups += lpm->entries[slot] >> 30;"),
+    ("lpm_are_slots_valid", "*out_groups = groups;", "*out_groups = groups + 1;"),
+    ("lpm_are_slots_valid", "LPM_GROUP, slot * LPM_GROUP);", "LPM_GROUP, slot);"),
     ("lpm_used_groups", "uint32_t used = 0;", "uint32_t used = 1;"),
     ("lpm_used_groups", "group < capacity; group++", "group < capacity; group += 2"),
     ("lpm_are_prefixes_valid", "(key.prefix & ~lpm_mask(key.length))", "(key.prefix & ~(lpm_mask(key.length) << 1))"),
@@ -65,4 +66,33 @@ def test_wrong_is_valid_is_refuted(tmp_path: Path, function: str, old: str, new:
     root = Wrong("", file, old, new, ()).copy_to(tmp_path)
     library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120)
     found = verdict(library, function)
+    assert isinstance(found, Refuted), found
+
+
+# Which function says yes of wrong entries, and the change.
+TRUSTING = [
+    ("lpm_are_slots_valid", "index_pool_is_used(lpm->groups, group) &&", ""),
+    ("lpm_are_slots_valid", "entry == (LPM_SPLIT | group) &&", ""),
+    ("lpm_are_slots_valid", "!= 0 && entries[slot] == entries[slot - 1];", "!= 0;"),
+    ("lpm_are_slots_valid", "(slot & (LPM_SLOTS - 1) >> length)", "(slot & (LPM_SLOTS - 1))"),
+    ("lpm_are_slots_valid", "entry == 0 || (", "entry < 5 || ("),
+    ("lpm_are_slots_valid", "slot < LPM_SLOTS; slot++", "slot < LPM_SLOTS - 1; slot++"),
+    ("lpm_are_prefixes_valid", "(key.prefix & ~lpm_mask(key.length)) != 0 || ", ""),
+    ("lpm_are_prefixes_valid", "value > LPM_VALUE_MAX", "value > 2 * LPM_VALUE_MAX"),
+    ("lpm_are_prefixes_valid", "count, key->length);\n    }", "count - 1, key->length);\n    }"),
+    ("lpm_are_prefixes_valid", "return entry & LPM_SPLIT && ", "return !(entry & LPM_SPLIT) || "),
+    ("lpm_are_prefixes_valid", "slot < slots; slot++", "slot < slots - 1; slot++"),
+    ("lpm_is_valid", " && lpm_are_prefixes_valid(lpm);", ";"),
+    ("lpm_is_valid", "lpm_are_slots_valid(lpm, &groups) &&", "(lpm_are_slots_valid(lpm, &groups) || true) &&"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("function", "old", "new"), TRUSTING, ids=[f"{each[0]}-{at}" for at, each in enumerate(TRUSTING)]
+)
+def test_yes_of_wrong_entries_is_refuted(tmp_path: Path, function: str, old: str, new: str) -> None:
+    root = Wrong("", "lpm/validity.c", old, new, ()).copy_to(tmp_path)
+    library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120)
+    proof = lpm_trust.verdict if function == "lpm_is_valid" else lpm_trust.STEPS[function]
+    found = proof(library)
     assert isinstance(found, Refuted), found
