@@ -46,6 +46,10 @@ class Entries:
         """The slot that leads to a key, if there is one."""
         return self.slot_to(self.index_of(key))
 
+    def place_of(self, key: Value) -> Value:
+        """What says where a key is: its index."""
+        return self.index_of(key)
+
     # ---- the invariant
 
     def of_slot(self, slot: Value) -> Claims:
@@ -68,19 +72,6 @@ class Entries:
         yield "no key has two indices", t.implies(used, t.eq(BITS, self.index_of(self.key_at(index)), index))
         found = t.land(self.chains.exists(slot), self.chains.used(slot), t.eq(BITS, self.chains.value(slot), index))
         yield "a slot leads to each used index", t.implies(used, found)
-
-    # ---- what is so of all functions, and that solvers find only bit by bit
-
-    def same_slot(self, one: Value, other: Value) -> Claims:
-        same = t.eq(BITS, one, other)
-        yield "a slot has one tag", t.implies(same, t.eq(BITS, self.chains.tag(one), self.chains.tag(other)))
-        yield "a slot has one value", t.implies(same, t.eq(BITS, self.chains.value(one), self.chains.value(other)))
-        yield "a slot has one key", t.implies(same, t.eq(self.key_bits, self.key(one), self.key(other)))
-
-    def same_key(self, one: Value, other: Value) -> Claims:
-        same = t.eq(self.key_bits, one, other)
-        yield "a key has one tag", t.implies(same, t.eq(BITS, self.tag_of(one), self.tag_of(other)))
-        yield "a key has one index", t.implies(same, t.eq(BITS, self.index_of(one), self.index_of(other)))
 
 
 class Keyed:

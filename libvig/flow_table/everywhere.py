@@ -192,25 +192,21 @@ class Unbounded:
     def as_if_closed(self, arrays, gap, index):
         """The entries, as if the gap that an index leaves were unused already."""
         slots = arrays["slots"]
-        tag, value = chains.members(self.slot, slots)
-
-        def without_gap(slot):
-            return t.ite(BITS, t.eq(BITS, slot, gap), 0, tag(slot))
-
-        is_closed = tag(gap) == 0
-        chain = replace(
-            self.entries.chains.with_one_less(gap), value=value, tag=tag if is_closed else without_gap
-        )
+        chain = chains.as_if_unused(self.entries.chains, self.slot, slots, gap)
         return replace(self.entries, chains=chain, row=self.row.released(index), slot_to=self._slot_to(slots))
 
-    def others(self, entries):
+    def others(self, entries, gone):
         """What holds of any entries besides what holds of slots."""
         yield from entries.of_index(ANY_INDEX)
+
+    def others_before(self):
+        """The same of those that there are before."""
+        yield from self.entries.of_index(ANY_INDEX)
 
     def others_at(self, entries, slot):
         """The same of what a slot leads to."""
         yield from entries.of_index(entries.chains.value(slot))
-        yield from entries.same_slot(slot, entries.slot_to(ANY_INDEX))
+        yield from chains.same_slot(entries, slot, entries.slot_to(ANY_INDEX))
 
     def changed(self, path):
         """The slot that has changed, or else one that is not used."""
@@ -228,7 +224,7 @@ class Unbounded:
         yield from chains.given_to_keep(entries, later, self.changed(path), key)
         yield from entries.of_index(ANY_INDEX)
         for at in (entries.key_at(ANY_INDEX), later.key_at(ANY_INDEX)):
-            yield from entries.same_key(at, key)
+            yield from chains.same_key(entries, at, key)
 
     def state(self, path, key):
         return FlowTable(None, made_of.Keyed(self, path.memory.arrays[self.keys[1]]))

@@ -136,6 +136,16 @@ def members(struct: Struct, array: Array) -> tuple[Function, Function]:
     )
 
 
+def as_if_unused(before: Chains, struct: Struct, array: Array, gap: Value) -> Chains:
+    """What slots are in memory, one of which is a gap, as if that were unused already."""
+    tag, value = members(struct, array)
+
+    def without_gap(slot: Value) -> Value:
+        return t.ite(BITS, _eq(slot, gap), 0, tag(slot))
+
+    return replace(before.with_one_less(gap), value=value, tag=tag if tag(gap) == 0 else without_gap)
+
+
 def unknown(name: str, mask: Value, many: Value, tag: Function, value: Function) -> Chains:
     """Slots with a row of which nothing is known."""
 
@@ -155,18 +165,35 @@ class Entries(Protocol):
     def has(self, key: Value) -> Bool: ...
     def key(self, slot: Value) -> Value: ...
     def slot_of(self, key: Value) -> Value: ...
+    def place_of(self, key: Value) -> Value:
+        """What says where a key is."""
+
     def of_slot(self, slot: Value) -> Claims:
         """The invariant at a slot."""
 
     def of_entry(self, slot: Value) -> Claims:
         """What of that is about where it leads to."""
 
-    def same_slot(self, one: Value, other: Value) -> Claims:
-        """That equal slots are one."""
 
-    def same_key(self, one: Value, other: Value) -> Claims:
-        """That equal keys are one."""
+# ---- what is so of all functions, and that solvers find only bit by bit
 
+
+def same_slot(entries: Entries, one: Value, other: Value) -> Claims:
+    """That equal slots are one."""
+    same, slots = _eq(one, other), entries.chains
+    yield "a slot has one tag", t.implies(same, _eq(slots.tag(one), slots.tag(other)))
+    yield "a slot has one value", t.implies(same, _eq(slots.value(one), slots.value(other)))
+    yield "a slot has one key", t.implies(same, t.eq(entries.key_bits, entries.key(one), entries.key(other)))
+
+
+def same_key(entries: Entries, one: Value, other: Value) -> Claims:
+    """That equal keys are one."""
+    same = t.eq(entries.key_bits, one, other)
+    yield "a key has one tag", t.implies(same, _eq(entries.tag_of(one), entries.tag_of(other)))
+    yield "a key is at one place", t.implies(same, _eq(entries.place_of(one), entries.place_of(other)))
+
+
+# ---- when one slot has changed
 
 ANY_SLOT, BETWEEN, ANY_POSITION = (t.var(f"any {what}", BITS) for what in ("slot", "slot between", "position"))
 
@@ -184,8 +211,8 @@ def given_to_keep(entries: Entries, later: Entries, changed: Value, key: Value) 
     """What was known where that is asked, when a slot has changed and a key was put; of the entries later on, only what
     is so of all functions."""
     chains, keys = entries.chains, (entries.key(ANY_SLOT), later.key(ANY_SLOT))
-    yield from entries.same_key(*keys)
-    yield from entries.same_key(keys[1], key)
+    yield from same_key(entries, *keys)
+    yield from same_key(entries, keys[1], key)
     for slot in (ANY_SLOT, BETWEEN, changed):
         yield from entries.of_slot(slot)
     for at in (ANY_POSITION, chains.many, t.sub(BITS, chains.many, 1), chains.position(changed)):
@@ -193,5 +220,5 @@ def given_to_keep(entries: Entries, later: Entries, changed: Value, key: Value) 
     yield from chains.of_chain(ANY_SLOT, BETWEEN)
     for slot in (ANY_SLOT, BETWEEN):
         yield from chains.same(slot, changed)
-        yield from entries.same_slot(slot, changed)
-    yield from entries.same_key(entries.key(ANY_SLOT), key)
+        yield from same_slot(entries, slot, changed)
+    yield from same_key(entries, entries.key(ANY_SLOT), key)

@@ -37,21 +37,24 @@ class Entries:
     def of_slot(self, slot: Value) -> Claims:
         """What holds of a slot."""
         yield from self.chains.of_slot(slot)
+        yield from self.of_entry(slot)
+
+    def of_entry(self, slot: Value) -> Claims:
+        """What of that is about its key."""
         key, used = self.key(slot), t.land(self.chains.exists(slot), self.chains.used(slot))
         yield "tags are those of the keys", t.implies(used, t.eq(BITS, self.chains.tag(slot), self.tag_of(key)))
         yield "no key is in two slots", t.implies(used, t.eq(BITS, self.slot_of(key), slot))
 
-    # ---- what is so of all functions, and that solvers find only bit by bit
+    def place_of(self, key: Value) -> Value:
+        """What says where a key is: its slot."""
+        return self.slot_of(key)
 
-    def same_slot(self, one: Value, other: Value) -> Claims:
-        same = t.eq(BITS, one, other)
-        yield "a slot has one tag", t.implies(same, t.eq(BITS, self.chains.tag(one), self.chains.tag(other)))
-        yield "a slot has one key", t.implies(same, t.eq(self.key_bits, self.key(one), self.key(other)))
-
-    def same_key(self, one: Value, other: Value) -> Claims:
-        same = t.eq(self.key_bits, one, other)
-        yield "a key has one tag", t.implies(same, t.eq(BITS, self.tag_of(one), self.tag_of(other)))
-        yield "a key has one slot", t.implies(same, t.eq(BITS, self.slot_of(one), self.slot_of(other)))
+    def as_they_were(self, before: "Entries", gone: Value, key: Value) -> Claims:
+        """That a key has what it had before, but for the one that is gone."""
+        has, stayed = self.has(key), t.land(before.has(key), t.ne(self.key_bits, key, gone))
+        yield "the keys that stay are there, and no others", t.iff(has, stayed)
+        values = (each.chains.value(each.slot_of(key)) for each in (self, before))
+        yield "they have their values", t.implies(has, t.eq(BITS, *values))
 
 
 class Items:
@@ -79,9 +82,13 @@ class Unbounded:
     def __init__(self, structs, facts, key_bytes, tag_of):
         self.facts, self.key_bytes, self.struct, self.slot = facts, key_bytes, structs["map"], structs["probe_slot"]
         self.capacity, self.mask, self.size = (t.var(name, BITS) for name in ("capacity", "mask", "size"))
-        self.slots = Array.unknown("slots", self.slot.size_bytes, members_bytes(self.slot))
         stride = chains.stride_bytes(key_bytes)
-        self.keys = Array.unknown("keys", stride, (key_bytes, *([stride - key_bytes] if stride > key_bytes else [])))
+        key_sizes = (key_bytes, *([stride - key_bytes] if stride > key_bytes else []))
+        self.slots, self.moved = (
+            Array.unknown(name, self.slot.size_bytes, members_bytes(self.slot)) for name in ("slots", "moved slots")
+        )
+        self.keys, self.moved_keys = (Array.unknown(name, stride, key_sizes) for name in ("keys", "moved keys"))
+        self.any_key = t.var("any key of the map", 8 * key_bytes)
         self.entries = Entries(
             chains.unknown("map", self.mask, self.size, *chains.members(self.slot, self.slots)),
             self._keys_in(self.keys), lambda key: t.app("slot of key", BITS, (8 * key_bytes, key)), 8 * key_bytes,
@@ -101,6 +108,7 @@ class Unbounded:
             path.memory.add(name, t.scale(64, slots, array.size_bytes))
             for name, array in (("the slots", self.slots), ("the keys", self.keys))
         ]  # fmt: skip
+        self.base = regions[0].base
         region = path.memory.add("the map", self.struct.size_bytes)
         values = {
             "slots": regions[0].base, "keys": regions[1].base, "key_stride_bytes": self.keys.size_bytes,
@@ -133,28 +141,80 @@ class Unbounded:
         return [path.memory.arrays[key] for key in self.places] == [self.slots, self.keys]
 
     def entries_in(self, path, key):
-        """The entries that are in memory, when a key may have been put."""
+        """The entries that are in memory, when a key may have been put or erased."""
         if self.is_untouched(path):
             return self.entries
         slots, keys = (path.memory.arrays[each] for each in self.places)
-        at, old = slots.writes[-1], self.entries
+        at, old = self.changed(path), self.entries
         tag, value = chains.members(self.slot, slots)
+        if tag(at) == 0:
+            return self.as_if_closed({"slots": slots, "keys": keys}, at, key)
         chain = old.chains if path.possible(old.chains.used(at)) else old.chains.with_one_more(at)
         return replace(
             old, chains=replace(chain, tag=tag, value=value), key=self._keys_in(keys),
             slot_of=lambda other: t.ite(BITS, t.eq(old.key_bits, other, key), at, old.slot_of(other)),
         )  # fmt: skip
 
+    # ---- while a gap is closed
+
+    def loop_arrays(self):
+        """What a loop changes that closes a gap, and what is there after any number of rounds."""
+        return {"slots": (self.places[0], self.moved), "keys": (self.places[1], self.moved_keys)}
+
+    def as_if_closed(self, arrays, gap, gone):
+        """The entries, as if the gap that a key leaves were unused already."""
+        key = self._keys_in(arrays["keys"])
+        chain = chains.as_if_unused(self.entries.chains, self.slot, arrays["slots"], gap)
+        return replace(self.entries, chains=chain, key=key, slot_of=self._slot_of(arrays["slots"], key))
+
+    def _slot_of(self, slots, key):
+        """The slot in which a key is, when slots that are used were written: those keys are there."""
+        first = self.entries.slot_of if slots.name == self.slots.name else self._moved_slot_of
+        tag, _ = chains.members(self.slot, slots)
+        written = [at for at in slots.writes if tag(at) != 0]
+
+        def slot_of(other):
+            found = first(other)
+            for at in written:
+                found = t.ite(BITS, t.eq(8 * self.key_bytes, key(at), other), at, found)
+            return found
+
+        return slot_of
+
+    def _moved_slot_of(self, key):
+        return t.app("moved slot of key", BITS, (8 * self.key_bytes, key))
+
+    def others(self, entries, gone):
+        """What holds of any entries besides what holds of slots."""
+        yield from entries.as_they_were(self.entries, gone, self.any_key)
+
+    def others_before(self):
+        """What is known besides of those that there are before."""
+        yield from self.entries.of_slot(self.entries.slot_of(self.any_key))
+
+    def others_at(self, entries, slot):
+        """What is known of a slot's key and any one."""
+        yield from chains.same_slot(entries, slot, entries.slot_of(self.any_key))
+        for key in (self.any_key, entries.key(chains.ANY_SLOT)):
+            yield from chains.same_key(entries, entries.key(slot), key)
+
+    # ---- the invariant again
+
+    def changed(self, path):
+        """The slot that has changed, or else one that is not used."""
+        slots = path.memory.arrays[self.places[0]]
+        return slots.writes[-1] if slots.writes else self.entries.chains.unused
+
     def kept(self, path, entries):
         """What holds of the entries in memory afterwards: the invariant, at any slots and position."""
         size = path.memory.load(self.size_at, BITS // 8, 0)
         yield "the size is the number of used slots", t.eq(BITS, size, entries.chains.many)
         yield from entries.chains.sizes(self.capacity)
-        yield from chains.kept(entries, path.memory.arrays[self.places[0]].writes[-1])
+        yield from chains.kept(entries, self.changed(path))
 
     def given_to_keep(self, path, later, key):
         """What is known anyway where that is asked."""
-        yield from chains.given_to_keep(self.entries, later, path.memory.arrays[self.places[0]].writes[-1], key)
+        yield from chains.given_to_keep(self.entries, later, self.changed(path), key)
 
     def state(self, path, key):
         return Map(None, Items(self.facts, self.capacity, self.entries_in(path, key)))

@@ -83,13 +83,15 @@ class View:
 class Closing:
     """What holds of the loop. ``before`` are the entries before it, ``begins_used`` is whether a round begins where the
     slot to be looked at is known to be used: a compiler may have the next one looked at in the end. ``others`` is what
-    else holds of any entries, and ``others_at`` the same of what a slot leads to."""
+    else holds of any entries, ``others_before`` what is known besides of those before, and ``others_at`` the same of
+    what a slot leads to."""
 
     def __init__(
         self, before: "chains.Entries", begins_used: bool, others: Callable[["chains.Entries"], Claims],
-        others_at: Callable[["chains.Entries", Value], Claims],
+        others_before: Callable[[], Claims], others_at: Callable[["chains.Entries", Value], Claims],
     ) -> None:  # fmt: skip
-        self.before, self.begins_used, self.others, self.others_at = before, begins_used, others, others_at
+        self.before, self.begins_used = before, begins_used
+        self.others, self.others_before, self.others_at = others, others_before, others_at
         self.slots = before.chains
 
     def left(self, now: View) -> Value:
@@ -120,13 +122,13 @@ class Closing:
             yield from self.before.of_slot(each)
         for between in (BETWEEN, slot):
             yield from slots.of_chain(ANY_SLOT, between)
-        yield from self.others(self.before)
+        yield from self.others_before()
         for each in (slot, following, ANY_SLOT):
             yield from slots.same(each, unused)
-            yield from self.before.same_slot(each, gap)
-            yield from now.entries.same_slot(each, gap)
+            yield from chains.same_slot(self.before, each, gap)
+            yield from chains.same_slot(now.entries, each, gap)
         for each in (ANY_SLOT, BETWEEN, following):
-            yield from now.entries.same_slot(each, slot)
+            yield from chains.same_slot(now.entries, each, slot)
 
     def assumed(self, now: View) -> Claims:
         """What the invariant says of more slots."""

@@ -56,9 +56,9 @@ class Search(_Walk):
         for each in (slot, self.wanted):
             yield from self.entries.of_slot(each)
         yield from self.chains.of_chain(self.wanted, slot)
-        yield from self.entries.same_slot(slot, self.wanted)
+        yield from chains.same_slot(self.entries, slot, self.wanted)
         for other in (slot, self.wanted):
-            yield from self.entries.same_key(self.entries.key(other), self.key)
+            yield from chains.same_key(self.entries, self.entries.key(other), self.key)
 
     def holds(self, slot: Value) -> Claims:
         """What holds while it goes on."""

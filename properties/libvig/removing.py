@@ -1,4 +1,4 @@
-"""Erasing an entry of a flow table against its contract at every capacity: the gap that it leaves is closed
+"""Erasing an entry of a map or a flow table against its contract at every capacity: the gap that it leaves is closed
 (libvig/map/gaps.py)."""
 
 from properties.libvig.probing import Probing, chains, searching
@@ -12,14 +12,23 @@ gaps = beside(str(libvig_root() / "map" / "gaps.py"), "gaps.py")
 
 
 class Removing(Probing):
-    """The proof, with keys of one size. Its loops are a search for the key of the index, and what closes the gap."""
+    """The proof, with keys of one size. Its loops are a search for the key, and what closes the gap. ``gone`` is what
+    is erased: a key, or an index of a flow table."""
 
-    def __init__(self, library, key_bytes):
-        super().__init__(library, "flow_table_erase", key_bytes)
-        self.gone = t.var(f"{ARGUMENT}index", 32)
-        entries = self.any.entries
-        self.argument, self.slots = entries.key_at(self.gone), entries.chains
-        self.closings = [gaps.Closing(entries, used, self.any.others, self.any.others_at) for used in (True, False)]
+    def __init__(self, library, function, key_bytes):
+        super().__init__(library, function, key_bytes)
+        entries, self.gone = self.any.entries, self.argument
+        if self.name == "table":
+            self.gone = t.var(f"{ARGUMENT}index", 32)
+            self.argument = entries.key_at(self.gone)
+        self.slots = entries.chains
+        self.closings = [
+            gaps.Closing(entries, used, self._others, self.any.others_before, self.any.others_at)
+            for used in (True, False)
+        ]  # fmt: skip
+
+    def _others(self, entries):
+        return self.any.others(entries, self.gone)
 
     def _follow(self, path, passed, returns):
         in_turn(self.library, path.fork(), gaps.of_any_distances(self.slots), self._told)
@@ -27,18 +36,22 @@ class Removing(Probing):
 
     def _cycles(self):
         search = self._cycle(searching.Search(self.any.entries, self.argument))
-        return [lambda _: [search], lambda left: [self._closing(said, left["slot"]) for said in self.closings]]
+        ways = [(said, is_slot) for is_slot in (True, False) for said in self.closings]
+        return [lambda _: [search], lambda left: [self._closing(*way, left["slot"]) for way in ways]]
 
-    def _closing(self, said, gap):
-        """What is said of the loop that closes a gap."""
-        view = self._view
+    def _closing(self, said, is_slot, gap):
+        """What is said of the loop that closes a gap. What is counted is the slot to be looked at, or else a number
+        that is to be taken modulo the number of slots first."""
+
+        def view(now):
+            return self._view(now if is_slot else {**now, "slot": t.band(32, now["slot"], self.slots.mask)})
 
         def last(before, arrays):
             writes = arrays["slots"].writes
             return {"gap": writes[-1] if writes else before["gap"], "slot": said.following(before["slot"]), **arrays}
 
         return Cycle(
-            {"gap": gap, "slot": gaps.next_slot(self.slots, gap)},
+            {"gap": gap, "slot": gaps.next_slot(self.slots, gap) if is_slot else t.add(32, gap, 1)},
             holds=lambda now: said.holds(view(now)),
             left=lambda now: said.left(view(now)),
             given=lambda now: said.given(view(now)),
@@ -59,13 +72,28 @@ class Removing(Probing):
     def _view(self, now):
         return gaps.View(now["gap"], now["slot"], self.any.as_if_closed(now, now["gap"], self.gone))
 
+    def _conclude(self, end, way, given, claims):
+        end = end.fork()
+        if self.name == "map" and not self.any.is_untouched(end):
+            self._of_keys(end, self.any.entries_in(end, self.argument))
+        super()._conclude(end, way, given, claims)
+
+    def _of_keys(self, end, entries):
+        """What holds of any key holds of those in question."""
+        for _, condition in (*self.any.others_before(), *self.any.others_at(entries, self.any.changed(end))):
+            end.hold(condition)
+        self._in_turn(end, self._others(entries))
+        for key in self.facts.touched(self.name):
+            for _, condition in entries.as_they_were(self.any.entries, self.gone, key):
+                end.hold(condition)
+
     def _before_kept(self, end):
         """Where the slot after the gap was not used, no loop has closed it."""
-        array = end.memory.arrays[self.any.loop_arrays()["slots"][0]]
-        if array.name != self.any.slots.name or not array.writes:
+        arrays = {name: end.memory.arrays[key] for name, (key, _) in self.any.loop_arrays().items()}
+        if arrays["slots"].name != self.any.slots.name or not arrays["slots"].writes:
             return
-        gap, said = array.writes[-1], self.closings[0]
-        view = self._view({"gap": gap, "slot": gaps.next_slot(self.slots, gap), "slots": array})
+        gap, said = arrays["slots"].writes[-1], self.closings[0]
+        view = self._view({"gap": gap, "slot": gaps.next_slot(self.slots, gap), **arrays})
         for _, condition in said.given(view):
             end.hold(condition)
         self._in_turn(end, said.closed(view))

@@ -13,7 +13,10 @@ def _prove(library, shown, function, sizes):
     from properties.libvig.probing import Probing
     from properties.libvig.removing import Removing
 
-    others = {"flow_table_expire_before": TableExpiry, "flow_table_erase": Removing}
+    others = {
+        "flow_table_expire_before": TableExpiry, "flow_table_erase": partial(Removing, function="flow_table_erase"),
+        "map_erase": partial(Removing, function="map_erase"),
+    }
     proof = others[function] if function in others else partial(Probing, function=function)
     bound = f"every capacity, keys of {', '.join(map(str, sizes))} bytes"
     shown(function, bound, ((f"keys of {each} bytes", proof(library, key_bytes=each).verdict()) for each in sizes))
@@ -22,8 +25,8 @@ def _prove(library, shown, function, sizes):
 READING = ("map_get", "map_size", "flow_table_find", "flow_table_key_at", "flow_table_capacity", "flow_table_entry")
 
 
-@pytest.mark.parametrize("function", READING)
-def test_function_that_reads_does_what_its_contract_says(library, shown, function):
+@pytest.mark.parametrize("function", [*READING, "map_erase"])
+def test_function_does_what_its_contract_says(library, shown, function):
     _prove(library, shown, function, KEY_BYTES)
 
 

@@ -65,7 +65,8 @@ Said = Callable[[Variables], Sequence[Cycle]]  #: of a loop, in several ways; fr
 
 class Cycles:
     """The paths through a function. ``cycles`` are what is said of its loops, in the order in which they are met, each
-    in several ways: the first that holds when the loop begins is the one. Compilers turn loops round."""
+    in several ways: the first whose variables are in registers, and that holds, when the loop begins is the one.
+    Compilers turn loops round."""
 
     def __init__(self, library: Library, function: str, cycles: Sequence[Said], told: Telling) -> None:
         self.library, self.machine, self.function = library, library.machine, function
@@ -93,8 +94,9 @@ class Cycles:
                 continue
             if met == len(self.cycles):
                 raise NotShown(Unsettled(f"{self.function} has another loop"))
-            cycle = self._that_begins(at, said)
-            returned, left, ended = self._any_rounds(at, [each for each in again if each.head == at.head], cycle)
+            again = [each for each in again if each.head == at.head]
+            cycle = self._that_begins(at, again, said)
+            returned, left, ended = self._any_rounds(at, again, cycle)
             yield from returned
             pending += [(each, met + 1, 0, ended) for each in left]
 
@@ -104,9 +106,12 @@ class Cycles:
         unbroken(self.library, self.told)
         return found
 
-    def _that_begins(self, first: CallPath, cycles: Sequence[Cycle]) -> Cycle:
+    def _that_begins(self, first: CallPath, again: list[CallPath], cycles: Sequence[Cycle]) -> Cycle:
         failed: NotShown | None = None
         for cycle in cycles:
+            if next(_readings(first, again, cycle), None) is None:
+                failed = failed or NotShown(Unsettled(f"not in a register: {', '.join(cycle.variables)}"))
+                continue
             try:
                 self._holding(first.fork(), cycle.holds({**cycle.variables, **cycle.arrays_on(first)}))
                 return cycle
@@ -126,8 +131,7 @@ class Cycles:
                 return self._any_round(first, again, cycle, names)
             except NotShown as found:
                 failed = failed or found
-        if failed is None:
-            raise NotShown(Unsettled(f"not in a register: {', '.join(cycle.variables)}"))
+        assert failed is not None
         raise failed
 
     def _any_round(
