@@ -55,15 +55,25 @@ def invariant(heap, table, parameters):
     )
     yield from probe.invariant(heap, of)
     yield "no index is in two slots", probe.apart(heap, of, 32, lambda slot: slot["value"])
+    yield "no key has two indices", _are_different(heap, table)
+    yield "an index is used if a slot leads to it", _owned(heap, table)
+
+
+def _are_different(heap, table):
+    """Whether no two used indices have the same key."""
     used, keys = [each for each, _ in ages.ages_of(heap, table["ages"])], _keys(heap, table)
-    key_bits = 8 * parameters["key_bytes"]
-    twins = [t.land(used[i], used[j], t.eq(key_bits, keys[i], keys[j])) for i, j in combinations(range(capacity), 2)]
-    yield "no key has two indices", t.lnot(t.lor(*twins))
-    owned = [
-        t.iff(used[index], t.lor(*(t.land(probe.used(slot), t.eq(32, slot["value"], index)) for slot in slots)))
-        for index in range(capacity)
-    ]
-    yield "an index is used if a slot leads to it", t.land(*owned)
+    key_bits = 8 * table["probe"]["key_bytes"]
+    pairs = combinations(range(len(used)), 2)
+    return t.lnot(t.lor(*(t.land(used[i], used[j], t.eq(key_bits, keys[i], keys[j])) for i, j in pairs)))
+
+
+def _owned(heap, table):
+    """Whether just the used indices have slots."""
+    slots = probe.slots(heap, table["probe"])
+    return t.land(*(
+        t.iff(used, t.lor(*(t.land(probe.used(slot), t.eq(32, slot["value"], index)) for slot in slots)))
+        for index, (used, _) in enumerate(ages.ages_of(heap, table["ages"]))
+    ))  # fmt: skip
 
 
 def state(heap, table, parameters, facts):

@@ -166,15 +166,18 @@ bool flow_table_restore(struct flow_table *table, const void *key, uint32_t inde
 
 bool flow_table_is_valid(const struct flow_table *table)
 {
-    const uint32_t mask = table->probe.mask;
+    const struct probe *probe = &table->probe;
     uint32_t used;
-    if ((mask & (mask + 1)) != 0 || mask < 2 * table->ages.capacity - 1 || !ages_are_valid(&table->ages, &used)) {
+    if ((probe->mask & (probe->mask + 1)) != 0 || probe->mask < 2 * table->ages.capacity - 1 ||
+        !ages_are_valid(&table->ages, &used)) {
         return false;
     }
     uint32_t used_slots = 0;
-    for (uint32_t slot = 0; slot <= mask; slot++) {
-        if (probe_slot(&table->probe, slot)->tag != PROBE_TAG_UNUSED) {
-            if (!ages_is_used(&table->ages, probe_slot(&table->probe, slot)->value)) {
+    for (uint32_t slot = 0; slot <= probe->mask; slot++) {
+        const uint32_t tag = probe_slot(probe, slot)->tag;
+        if (tag != PROBE_TAG_UNUSED) {
+            if (!ages_is_used(&table->ages, probe_slot(probe, slot)->value) ||
+                tag != probe_tag(probe_key(probe, PROBE_KEYS_BY_VALUE, slot), probe->key_bytes)) {
                 return false;
             }
             used_slots++;
@@ -183,9 +186,11 @@ bool flow_table_is_valid(const struct flow_table *table)
     if (used_slots != used) {
         return false;
     }
-    for (uint32_t index = 0; index < table->ages.capacity; index++) {
-        uint32_t found;
-        if (ages_is_used(&table->ages, index) && (!find(table, key_of(table, index), &found) || found != index)) {
+    /* A search leads to one slot of each key, so each used index has a slot and a key of its own. */
+    for (uint32_t slot = 0; slot <= probe->mask; slot++) {
+        const uint32_t tag = probe_slot(probe, slot)->tag;
+        if (tag != PROBE_TAG_UNUSED && probe_find(probe, PROBE_KEYS_BY_VALUE,
+                                                  probe_key(probe, PROBE_KEYS_BY_VALUE, slot), tag) != slot) {
             return false;
         }
     }

@@ -1,5 +1,5 @@
 """What ``map_is_valid`` and ``flow_table_is_valid`` have found out of contents wherever one of their loops begins anew:
-both look at one slot, or at one index, after the other."""
+both look at one slot after the other."""
 
 from pytest_vigor import term as t
 from pytest_vigor.build import libvig_root
@@ -32,6 +32,12 @@ def _is_first(heap, of, place, tag, key, key_of):
     ))  # fmt: skip
 
 
+def _is_found(heap, of, place, key_of):
+    """That the search for the key of a slot, if it is used, leads to it."""
+    slot = probe.slots(heap, of)[place]
+    return t.implies(probe.used(slot), _is_first(heap, of, place, slot["tag"], key_of(slot), key_of))
+
+
 # ---- a map: its slots are counted, then each is looked at
 
 
@@ -42,10 +48,9 @@ def _map(heap, map, loop, rounds):
 
     def is_found(place):
         slot = probe.slots(heap, of)[place]
-        key = key_of(slot)
-        tagged = t.eq(32, slot["tag"], heap.tag(key, of["key_bytes"]))
-        found = t.land(tagged, _is_first(heap, of, place, slot["tag"], key, key_of))
-        return f"slot {place} is found", t.implies(probe.used(slot), found)
+        tagged = t.eq(32, slot["tag"], heap.tag(key_of(slot), of["key_bytes"]))
+        found = t.land(t.implies(probe.used(slot), tagged), _is_found(heap, of, place, key_of))
+        return f"slot {place} is found", found
 
     counted = [
         ("the size is how many are used", t.eq(32, map["size"], probe.count(heap, of))),
@@ -54,12 +59,7 @@ def _map(heap, map, loop, rounds):
     return Cut(counted if rounds == 0 else [is_found(rounds - 1)], counted)
 
 
-OF_SLOTS = (
-    "slots lead to indices", "no search meets an unused slot before its key's", "no index is in two slots",
-    "no key has two indices", "an index is used if a slot leads to it",
-)  # fmt: skip
-
-# ---- a flow table: its rings, then each slot, then each index
+# ---- a flow table: its rings, then where each slot leads, then each slot
 
 
 def _total(conditions):
@@ -72,40 +72,50 @@ def _total(conditions):
 def _table(heap, table, loop, rounds):
     rings = [*ages.invariant(heap, table["ages"])]
     of_rings = {name for name, _ in rings}
+
+    def breaks(name):
+        return (name in of_rings) == (loop == BEGINNING)
+
     if loop == BEGINNING:
-        return Cut((), left_out=OF_SLOTS)
+        return Cut((), breaks=breaks)
     of, used = table["probe"], [used for used, _ in ages.ages_of(heap, table["ages"])]
     slots, capacity = probe.slots(heap, of), len(used)
+    leading = [
+        t.implies(probe.used(slot), t.land(t.ult(32, slot["value"], capacity), select(0, slot["value"], used)))
+        for slot in slots
+    ]  # fmt: skip
 
-    def leads(slot):
-        index = slot["value"]
-        there = t.land(t.ult(32, index, capacity), select(0, index, used))
-        return "it leads to a used index", t.implies(probe.used(slot), there)
+    def tagged(place):
+        tag = t.eq(32, slots[place]["tag"], tables._tag(heap, table)(slots[place]))
+        return f"slot {place} has the tag of its key", t.implies(probe.used(slots[place]), tag)
 
     if loop == 0:
-        known = [leads(slot) for slot in slots[:rounds]]
-        found = known[-1:] if rounds else rings
+        known = [("slots lead to used indices", each) for each in leading[:rounds]]
+        found = [known[-1], tagged(rounds - 1)] if rounds else rings
         counts = _total(used), _total(probe.used(slot) for slot in slots[:rounds])
-        return Cut(found, known, [t.zext(count, 32, 64) for count in counts], of_rings)
-    led = [leads(slot) for slot in slots]
+        held = [t.zext(count, 32, 64) for count in counts]
+        return Cut(found, known, held, breaks, _cases(slots[rounds], capacity) if rounds < len(slots) else (True,))
     counted = ("as many slots as indices are used", t.eq(32, probe.count(heap, of), _total(used)))
-    known = [*led, counted]
-    found = [_index(heap, table, used, rounds - 1)] if rounds else [led[-1], counted]
-    return Cut(found, known, left_out=of_rings)
+    known = [("slots lead to used indices", t.land(*leading)), counted]
+    if rounds == 0:
+        return Cut([*known, tagged(len(slots) - 1)], known, breaks=breaks)
+    keys = tables._keys(heap, table)
+
+    def key_of(slot):
+        return select(8 * of["key_bytes"], slot["value"], keys)
+
+    found = [(f"slot {rounds - 1} is found", _is_found(heap, of, rounds - 1, key_of))]
+    if rounds == len(slots):
+        known.append(("no key is in two slots", probe.apart(heap, of, 8 * of["key_bytes"], key_of)))
+        known.append(("an index is used if a slot leads to it", tables._owned(heap, table)))
+        known.append(("no key has two indices", tables._are_different(heap, table)))
+    return Cut(found, known, breaks=breaks)
 
 
-def _index(heap, table, used, index):
-    """That the search for the key of an index leads to it."""
-    of, keys = table["probe"], tables._keys(heap, table)
-    key = keys[index]
-    tag = heap.tag(key, of["key_bytes"])
-
-    def leads(place, slot):
-        here = t.land(t.eq(32, slot["tag"], tag), t.eq(32, slot["value"], index))
-        return t.land(here, _is_first(heap, of, place, tag, key, lambda slot: select(32, slot["value"], keys)))
-
-    found = t.lor(*(leads(place, slot) for place, slot in enumerate(probe.slots(heap, of))))
-    return f"index {index} is found", t.implies(used[index], found)
+def _cases(slot, capacity):
+    """Where a slot may lead."""
+    values = [t.eq(32, slot["value"], index) for index in range(capacity)]
+    return [*values, t.lnot(t.lor(*values))]
 
 
 CUTS = {"map": Cuts((1,), _map), "flow_table": Cuts((2, 3), _table)}

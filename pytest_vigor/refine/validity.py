@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_vigor import term as t
-from pytest_vigor.explore.vex_registers import slot_bits
 from pytest_vigor.refine.library import Library, NotShown, Parameters, Unsettled, Verdict, concluded, holding, unbroken
 from pytest_vigor.refine.loops import outermost
 from pytest_vigor.refine.machine import CallPath
+from pytest_vigor.refine.meeting import met
+from pytest_vigor.smt import Unsat
 from pytest_vigor.term import Bool, Value
 
 BEGINNING = -1
+AT_ONCE = 30  #: ends of the function that are asked about together
 Claims = Sequence[tuple[str, Bool]]
 
 
@@ -26,13 +28,16 @@ Claims = Sequence[tuple[str, Bool]]
 class Cut:
     """What is so of all contents with which the function comes to the beginning of a loop. ``found`` is what it has
     found out since the cut before; it is used at the end. ``known`` is what is used from there on. ``held`` are what
-    registers may hold that come with different values: which ones do is found, and of others nothing is known. What it
-    says no to from there on breaks a part of the invariant that is not in ``left_out``, by name."""
+    registers, or places on the stack, may hold that come with different values: which ones do is found, and of others
+    nothing is known. What it says no to from there on breaks a part of the invariant for whose name ``breaks`` is
+    true. It is followed in each of the ``cases``, of which one has to be so. At the end, what is ``known`` has to
+    follow from all that was found, and helps to show the invariant."""
 
     found: Claims
     known: Claims = ()
     held: Sequence[Value] = ()
-    left_out: Collection[str] = ()
+    breaks: Callable[[str], bool] = lambda _: True
+    cases: Sequence[Bool] = (True,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +75,11 @@ class _Validity:
         cut = self._cut(loop, rounds)
         self.machine.search.broken.clear()
         while True:
-            returned, arrived = self.machine.until(at.fork(), address, heads)
+            returned, arrived = self._follow(at, cut, address, heads)
             unbroken(self.library, _untold)
             ways += len(returned)
             last = None if arrived else self._cut(loop, rounds + 1)
-            for end in returned:
-                self._returns(end, cut, last)
+            self._returns(at, returned, cut, last)
             if last is not None:
                 self._concludes(last)
                 return ways
@@ -86,6 +90,20 @@ class _Validity:
             loop = heads.index(address)
             cut = self._cut(loop, rounds)
             at = self._arrives(at, arrived, cut)
+
+    def _follow(
+        self, at: CallPath, cut: Cut, address: int, heads: Collection[int]
+    ) -> tuple[list[CallPath], list[CallPath]]:
+        """The paths on which the function returns, and those that come to where it is cut next."""
+        holding(self.library, at, [], [("there is no other case", t.lor(*cut.cases))], _untold)
+        returned: list[CallPath] = []
+        arrived: list[CallPath] = []
+        for case in cut.cases:
+            path = at.fork()
+            path.hold(case)
+            for all_, some in zip((returned, arrived), self.machine.until(path, address, heads), strict=True):
+                all_ += some
+        return returned, arrived
 
     @property
     def _entry(self) -> int:
@@ -110,64 +128,49 @@ class _Validity:
         for each in arrived:
             holding(self.library, each, [], [*cut.found, *cut.known], _untold)
         self.found.append(cut.found)
-        general = before.fork()
-        general.registers, general.memory = arrived[0].registers.copy(), arrived[0].memory.fork(general)
-        general.head = arrived[0].head
-        for slot, value in enumerate(general.registers.slots):
-            if any(each.registers.slots[slot] != value for each in arrived):
-                general.registers.slots[slot] = self._register(slot, arrived, cut.held)
-        self._forget(general, arrived)
+        general = met(self.library, before, arrived, cut.held)
         for _, known in cut.known:
             general.hold(known)
         return general
 
-    def _register(self, slot: int, arrived: Sequence[CallPath], held: Sequence[Value]) -> Value:
-        """What a register holds that comes with different values."""
-        for value in held if slot_bits(slot) == 64 else ():
-            try:
-                for each in arrived:
-                    holding(self.library, each, [], [("", t.eq(64, each.registers.slots[slot], value))], _untold)
-                return value
-            except NotShown:
-                continue
-        return t.undefined(f"register {slot} at {arrived[0].head:#x}", slot_bits(slot))
-
-    def _forget(self, general: CallPath, arrived: Sequence[CallPath]) -> None:
-        """What is in memory with different values is not known any more. Only the stack may be."""
-        for key, region in [*general.memory.regions.items()]:
-            others = [each.memory.regions[key].cells for each in arrived]
-            places = {at for cells in others for at in cells}
-            differ = [at for at in places if any(cells.get(at) != region.cells.get(at) for cells in others)]
-            if differ and region.image is not None:
-                raise NotShown(Unsettled(f"{self.function} changes {region.name}"))
-            own = general.memory.own(region) if differ else region
-            for at in differ:
-                own.cells.pop(at, None)
-
     # ---- what the function says
 
-    def _returns(self, end: CallPath, cut: Cut, last: Cut | None) -> None:
+    def _returns(self, at: CallPath, ends: Sequence[CallPath], cut: Cut, last: Cut | None) -> None:
         """Where it says no, the contents are not valid; where it says yes, all that is said of the end is so. ``cut``
-        is where the path began."""
-        said = t.ne(8, t.extract(end.registers.read("rax"), 64, 7, 0), 0)
-        if said is not True:
-            broken = t.land(*(holds for name, holds in self.invariant if name not in cut.left_out))
-            holding(self.library, end, [t.lnot(said)], [("what it says no to is not valid", t.lnot(broken))], _untold)
-        if last is None:
-            holding(self.library, end, [], [("it says yes only at the end", t.lnot(said))], _untold)
-        elif said is not False:
-            holding(self.library, end, [said], last.found if self.cuts.loops else self.invariant, _untold)
+        is where the paths began, and ``at`` what holds there."""
+        yes = [t.ne(8, t.extract(end.registers.read("rax"), 64, 7, 0), 0) for end in ends]
+        for end, said in zip(ends, yes, strict=True):
+            if last is None:
+                holding(self.library, end, [], [("it says yes only at the end", t.lnot(said))], _untold)
+            elif said is not False:
+                holding(self.library, end, [said], last.found if self.cuts.loops else self.invariant, _untold)
+        valid = t.land(*(holds for name, holds in self.invariant if cut.breaks(name)))
+        no = [(end, t.lnot(said)) for end, said in zip(ends, yes, strict=True)]
+        for few in (no[begin : begin + AT_ONCE] for begin in range(0, len(no), AT_ONCE)):
+            self._says_no(at, few, valid)
+
+    def _says_no(self, at: CallPath, ends: Sequence[tuple[CallPath, Bool]], valid: Bool) -> None:
+        """All ways to these ends, where it says no, are asked about at once; one by one, where that is too much."""
+        search = self.machine.search
+        no = t.lor(*(t.land(*_since(at, end), said) for end, said in ends))
+        if isinstance(search.clauses.ask([*search.facts.known, *at.conditions(), valid, no]), Unsat):
+            return
+        for end, said in ends:
+            holding(self.library, end, [said], [("what it says no to is not valid", t.lnot(valid))], _untold)
 
     def _concludes(self, last: Cut) -> None:
-        """All that was found out makes the contents valid. What was found out last is tried first: it is less."""
+        """All that was found out makes the contents valid. What follows from little is asked of that alone: of what has
+        been shown so, or of what was found out last."""
         if not self.cuts.loops:
             return
         first, *others = [*self.found, last.found]
-        little, everything = self._knowing(others), self._knowing([first, *others])
-        for name, claim in self.invariant:
-            for part in _parts(claim):
-                if everything.decided(part) is not True:
-                    self._follows(little, everything, (name, part))
+        bases = [self._knowing([]), self._knowing(others), self._knowing([first, *others])]
+        for name, claim in [*last.known, *self.invariant]:
+            parts = [part for part in t.conjuncts(claim) if bases[-1].decided(part) is not True]
+            for part in parts:
+                self._follows(bases, (name, part))
+            for path in bases:
+                path.hold(t.land(*parts))
 
     def _knowing(self, found: Sequence[Claims]) -> CallPath:
         path = self.path.fork()
@@ -175,18 +178,22 @@ class _Validity:
             path.hold(holds)
         return path
 
-    def _follows(self, little: CallPath, everything: CallPath, claim: tuple[str, Bool]) -> None:
+    def _follows(self, bases: Sequence[CallPath], claim: tuple[str, Bool]) -> None:
+        shown, found_last, everything = bases
+        if isinstance(self.machine.search.ask_easily(shown, t.lnot(claim[1])), Unsat):
+            return
         try:
-            holding(self.library, little, [], [claim], _untold)
+            holding(self.library, found_last, [], [claim], _untold)
         except NotShown:
             holding(self.library, everything, [], [claim], _untold)
 
 
-def _parts(claim: Bool) -> Sequence[Bool]:
-    """What all has to hold for a claim to hold."""
-    if isinstance(claim, t.Term) and claim.op == "lnot" and claim.args[0].op == "lor":
-        return [t.lnot(each) for each in claim.args[0].args]
-    return claim.args if isinstance(claim, t.Term) and claim.op == "land" else (claim,)
+def _since(at: CallPath, end: CallPath) -> list[Bool]:
+    """What holds on a path since it was at a place where less held."""
+    before, conditions = at.conditions(), end.conditions()
+    since = len(conditions) - len(before)
+    assert conditions[since:] == before, "nothing is forgotten"
+    return conditions[:since]
 
 
 def _untold(_: Any) -> list[str]:

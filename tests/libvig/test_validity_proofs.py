@@ -15,8 +15,9 @@ from tests.libvig.wrong import Wrong
 TOLERANT = [flag for flag in FLAGS if flag != "-Werror"]
 MAP, TABLE = "map/map.c", "flow_table/flow_table.c"
 EACH = "        const uint32_t tag = probe_slot(probe, slot)->tag;\n        const unsigned char *key"
-UNUSED_IS_LED_TO = "            if (!ages_is_used(&table->ages, probe_slot(&table->probe, slot)->value)) {"
-EACH_INDEX = "index < table->ages.capacity; index++) {\n        uint32_t found;"
+LEADS_TO_USED = "!ages_is_used(&table->ages, probe_slot(probe, slot)->value)"
+HAS_ITS_TAG = " ||\n                tag != probe_tag(probe_key(probe, PROBE_KEYS_BY_VALUE, slot), probe->key_bytes)) {"
+IS_SEARCHED = "->tag;\n        if (tag != PROBE_TAG_UNUSED && probe_find"
 
 # A file, the change, and a capacity at which it shows.
 WRONG = [
@@ -28,10 +29,11 @@ WRONG = [
     (MAP, EACH, f"        if (slot == 1) {{\n            continue;\n        }}\n{EACH}", 2),
     (MAP, EACH, f"        if (slot == 5) {{\n            continue;\n        }}\n{EACH}", 4),
     (MAP, "find(map, key, tag) != slot)", "find(map, key, tag) != slot || slot == 3)", 3),
-    (TABLE, " || found != index)", ")", 2),
+    (TABLE, ", tag) != slot) {", ", tag) == PROBE_NO_SLOT) {", 2),
     (TABLE, "    if (used_slots != used) {\n        return false;\n    }\n", "", 2),
-    (TABLE, UNUSED_IS_LED_TO, UNUSED_IS_LED_TO.replace("!ages_is_used(&table->ages, ", "2 <= ("), 2),
-    (TABLE, EACH_INDEX, EACH_INDEX.replace("index <", "index + 1 <"), 2),
+    (TABLE, LEADS_TO_USED, "probe_slot(probe, slot)->value >= 2", 2),
+    (TABLE, HAS_ITS_TAG, ") {", 1),
+    (TABLE, IS_SEARCHED, IS_SEARCHED.replace("if (", "if (slot != 1 && "), 2),
     (TABLE, "if (used_slots != used) {", "if (used_slots != used || used == 3) {", 3),
     ("index_pool/ages.h", "ages_node(ages, next)->older != index ||", "", 2),
 ]  # fmt: skip
