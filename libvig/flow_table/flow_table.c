@@ -164,6 +164,11 @@ bool flow_table_restore(struct flow_table *table, const void *key, uint32_t inde
     return true;
 }
 
+static __attribute__((noinline)) uint32_t slot_of(const struct probe *probe, const unsigned char *key, uint32_t tag)
+{
+    return probe_find(probe, PROBE_KEYS_BY_VALUE, key, tag);
+}
+
 bool flow_table_is_valid(const struct flow_table *table)
 {
     const struct probe *probe = &table->probe;
@@ -189,8 +194,7 @@ bool flow_table_is_valid(const struct flow_table *table)
     /* A search leads to one slot of each key, so each used index has a slot and a key of its own. */
     for (uint32_t slot = 0; slot <= probe->mask; slot++) {
         const uint32_t tag = probe_slot(probe, slot)->tag;
-        if (tag != PROBE_TAG_UNUSED && probe_find(probe, PROBE_KEYS_BY_VALUE,
-                                                  probe_key(probe, PROBE_KEYS_BY_VALUE, slot), tag) != slot) {
+        if (tag != PROBE_TAG_UNUSED && slot_of(probe, probe_key(probe, PROBE_KEYS_BY_VALUE, slot), tag) != slot) {
             return false;
         }
     }

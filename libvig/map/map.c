@@ -42,7 +42,7 @@ struct map *map_alloc(uint32_t key_bytes, uint32_t capacity)
     return map;
 }
 
-static uint32_t find(const struct map *map, const void *key, uint32_t tag)
+static inline __attribute__((always_inline)) uint32_t find(const struct map *map, const void *key, uint32_t tag)
 {
     return probe_find(&map->probe, PROBE_KEYS_BY_SLOT, key, tag);
 }

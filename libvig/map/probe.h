@@ -123,9 +123,12 @@ static inline unsigned char *probe_key(const struct probe *probe, enum probe_key
     return probe->keys + place * probe->key_stride_bytes;
 }
 
-/* The slot of the key, whose tag the caller has computed; PROBE_NO_SLOT if it is absent. */
-static inline uint32_t probe_find(const struct probe *probe, enum probe_keys where, const unsigned char *key,
-                                  uint32_t tag)
+/*
+ * The slot of the key, whose tag the caller has computed; PROBE_NO_SLOT if it is absent. Always part of its caller:
+ * the compiler is not to call one copy because something that is not in a hurry needs it, too.
+ */
+static inline __attribute__((always_inline)) uint32_t probe_find(const struct probe *probe, enum probe_keys where,
+                                                                 const unsigned char *key, uint32_t tag)
 {
     uint32_t slot = tag & probe->mask;
     for (;;) {
