@@ -17,7 +17,7 @@ MAP, TABLE = "map/map.c", "flow_table/flow_table.c"
 EACH = "        const uint32_t tag = probe_slot(probe, slot)->tag;\n        const unsigned char *key"
 LEADS_TO_USED = "!ages_is_used(&table->ages, probe_slot(probe, slot)->value)"
 HAS_ITS_TAG = " ||\n                tag != probe_tag(probe_key(probe, PROBE_KEYS_BY_VALUE, slot), probe->key_bytes)) {"
-IS_SEARCHED = "->tag;\n        if (tag != PROBE_TAG_UNUSED && probe_find"
+IS_SEARCHED = "->tag;\n        if (tag != PROBE_TAG_UNUSED && slot_of"
 
 # A file, the change, and a capacity at which it shows.
 WRONG = [
