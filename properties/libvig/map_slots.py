@@ -34,11 +34,18 @@ class Slots:
     def models(self):
         return {"map_slots": self.slots, "map_slot": self.slot}
 
+    def _on_the_map(self, path, function):
+        on = path.handles.get(path.registers.read("rdi"))
+        is_it = on is not None and getattr(path.ghosts[on], "items", None) is self.items
+        path.oblige(is_it, "contract", path.where, f"{function} is called on the map")
+
     def slots(self, path):
+        self._on_the_map(path, "map_slots")
         returning(path, "map_slots", SLOTS, 32)
         return [path]
 
     def slot(self, path):
+        self._on_the_map(path, "map_slot")
         slot = t.extract(path.registers.read("rsi"), 64, 31, 0)
         key_at, value_at = path.registers.read("rdx"), path.registers.read("rcx")
         used, unused = yes_or_no(path, "map_slot")

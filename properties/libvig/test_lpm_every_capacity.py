@@ -25,6 +25,13 @@ def test_function_does_what_its_contract_says(library, shown, function):
     shown(function, BOUND, [("any table", LpmProof(library, library.contracts.by_name[function]).verdict())])
 
 
+@pytest.mark.parametrize("function", ["lpm_slots", "lpm_slot"])
+def test_function_tells_what_is_in_slots(library, shown, function):
+    from properties.libvig.lpm_slots import verdict
+
+    shown(function, BOUND, [("any table", verdict(library, function))])
+
+
 def test_allocation_makes_an_empty_table_or_none(library, shown):
     from properties.libvig.lpm_allocation import allocation_verdict
     from pytest_vigor.refine.allocation import refusal

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from properties.libvig import lpm_trust, lpm_validity, lpm_validity_steps, map_slots
+from properties.libvig import lpm_slots, lpm_trust, lpm_validity, lpm_validity_steps, map_slots
 from pytest_vigor.build import FLAGS
 from pytest_vigor.refine.library import Library, Refuted, Verdict
 from tests.libvig.compiled import build
@@ -48,6 +48,10 @@ CASES = [
     ("lpm_is_valid", "map_is_valid(lpm->prefixes)", "map_is_valid((const void *) lpm->groups)"),
     ("map_slots", "return map->probe.mask + 1;", "return map->probe.mask;"),
     ("map_slot", "if (slot > map->probe.mask || ", "if (slot >= map->probe.mask || "),
+    ("lpm_slots", "return map_slots(lpm->prefixes);", "return map_slots(lpm->prefixes) + 1;"),
+    ("lpm_slots", "map_slots(lpm->prefixes)", "map_slots((const void *) lpm->groups)"),
+    ("lpm_slot", "lpm->prefixes, slot, out_prefix", "lpm->prefixes, slot + 1, out_prefix"),
+    ("lpm_slot", "return map_slot(", "return !map_slot("),
     ("map_slot", "memcpy(out_key, probe_key(&map->probe, PROBE_KEYS_BY_SLOT, slot)", "memcpy(out_key, map->probe.keys"),
 ]  # fmt: skip
 
@@ -55,6 +59,8 @@ CASES = [
 def verdict(library: Library, function: str) -> Verdict:
     if function == "lpm_is_valid":
         return lpm_validity.Validity(library).verdict()
+    if function in lpm_slots.CLAIMS:
+        return lpm_slots.verdict(library, function)
     if function in map_slots.VERDICTS:
         return map_slots.VERDICTS[function](library, KEY_BYTES)
     return STEPS[function](library)
@@ -62,7 +68,8 @@ def verdict(library: Library, function: str) -> Verdict:
 
 @pytest.mark.parametrize(("function", "old", "new"), CASES, ids=[f"{each[0]}-{at}" for at, each in enumerate(CASES)])
 def test_wrong_is_valid_is_refuted(tmp_path: Path, function: str, old: str, new: str) -> None:
-    file = "map/map.c" if function in map_slots.VERDICTS else "lpm/validity.c"
+    files = dict.fromkeys(map_slots.VERDICTS, "map/map.c") | dict.fromkeys(lpm_slots.CLAIMS, "lpm/lpm.c")
+    file = files.get(function, "lpm/validity.c")
     root = Wrong("", file, old, new, ()).copy_to(tmp_path)
     library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120)
     found = verdict(library, function)
