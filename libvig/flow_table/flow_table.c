@@ -83,14 +83,30 @@ bool flow_table_find(const struct flow_table *table, const void *key, uint32_t *
     return find(table, key, out_index);
 }
 
-bool flow_table_find_and_refresh(struct flow_table *table, const void *key, vigor_time_t now, uint32_t *out_index)
+/* What flow_table_find_and_refresh does. Inlined, for the reason that probe_get_any is. */
+static inline __attribute__((always_inline)) bool find_and_refresh(struct flow_table *table, const void *key,
+                                                                   vigor_time_t now, uint32_t *out_index)
 {
-    VIGOR_REQUIRE(now >= 0 && now >= ages_newest(&table->ages));
-    if (!find(table, key, out_index)) {
+    if (!probe_get_any(&table->probe, PROBE_KEYS_BY_VALUE, key, out_index)) {
         return false;
     }
     ages_renew(&table->ages, *out_index, now);
     return true;
+}
+
+static __attribute__((noinline)) bool find_other_and_refresh(struct flow_table *table, const void *key,
+                                                             vigor_time_t now, uint32_t *out_index)
+{
+    return find_and_refresh(table, key, now, out_index);
+}
+
+bool flow_table_find_and_refresh(struct flow_table *table, const void *key, vigor_time_t now, uint32_t *out_index)
+{
+    VIGOR_REQUIRE(now >= 0 && now >= ages_newest(&table->ages));
+    if (!probe_is_usual(&table->probe)) {
+        return find_other_and_refresh(table, key, now, out_index);
+    }
+    return find_and_refresh(table, key, now, out_index);
 }
 
 bool flow_table_put(struct flow_table *table, const void *key, vigor_time_t now, uint32_t *out_index)

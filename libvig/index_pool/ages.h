@@ -112,8 +112,10 @@ static inline uint32_t ages_unused(const struct ages *ages)
 }
 
 /* Makes an unused index used, or a used one the newest. Age must not be below the newest. */
-static inline void ages_renew(const struct ages *ages, uint32_t index, vigor_time_t age)
+static inline void ages_renew(const struct ages *of, uint32_t index, vigor_time_t age)
 {
+    const struct ages own = *of; /* which the compiler knows that no store to a node changes */
+    const struct ages *ages = &own;
     struct ages_node *node = ages_node(ages, index);
     node->age = age;
     if (node->newer != ages_used_end(ages)) {

@@ -161,15 +161,17 @@ static __attribute__((noinline)) bool probe_get_other(const struct probe *probe,
     return probe_get_any(probe, where, key, out_value);
 }
 
-/*
- * Gets the value of the key; false if it is absent. Keys of 9 to 16 bytes, as flows have, get code of their own, which
- * is half as long.
- */
+/* Whether keys are of 9 to 16 bytes, as flows have: these get code of their own, which is half as long. */
+static inline bool probe_is_usual(const struct probe *probe)
+{
+    return probe->key_bytes > 8 && probe->key_bytes <= 16;
+}
+
+/* Gets the value of the key; false if it is absent. */
 static inline bool probe_get(const struct probe *probe, enum probe_keys where, const unsigned char *key,
                              uint32_t *out_value)
 {
-    const uint32_t key_bytes = probe->key_bytes;
-    if (key_bytes <= 8 || key_bytes > 16) {
+    if (!probe_is_usual(probe)) {
         return probe_get_other(probe, where, key, out_value);
     }
     return probe_get_any(probe, where, key, out_value);
