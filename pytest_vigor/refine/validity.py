@@ -192,7 +192,8 @@ def _since(at: CallPath, end: CallPath) -> list[Bool]:
     """What holds on a path since it was at a place where less held."""
     before, conditions = at.conditions(), end.conditions()
     since = len(conditions) - len(before)
-    assert conditions[since:] == before, "nothing is forgotten"
+    if conditions[since:] != before:
+        raise NotShown(Unsettled("a path has forgotten what held before"))
     return conditions[:since]
 
 
