@@ -65,9 +65,7 @@ class _Engine:
             size = len(region.content)
             content = value(state.memory.load(region.address, size), cast_to=bytes)
             for at in range(0, size, 8):
-                below = region.address == trials.STACK and region.address + at < start.general[4] - _RED_ZONE_BYTES
-                # Below the stack is VEX's scratch space for bit tests, which the interpreter does without.
-                if not below and content[at : at + 8] != region.content[at : at + 8]:
+                if content[at : at + 8] != region.content[at : at + 8]:
                     memory[region.address + at] = int.from_bytes(content[at : at + 8], "little")
         return native.Outcome(0, native.State(general, value(state.regs.flags) & native.ARITHMETIC, vectors), memory)
 
@@ -89,7 +87,18 @@ def _compare(
             return
         want = None if have.signal else engine.run(entry, stop, state, code)
         if want is not None:
+            _forget_scratch(want, have, state.general[4])
             tally.compare(name, state, want, have, undefined, True)
+
+
+def _forget_scratch(want: native.Outcome, have: native.Outcome, stack: int) -> None:
+    """Below the stack VEX has scratch space for bit tests, which the interpreter does without.
+
+    What the interpreter does write there (where a block lowers the stack pointer) must be what angr writes.
+    """
+    for address in want.memory.keys() - have.memory.keys():
+        if trials.STACK <= address < stack - _RED_ZONE_BYTES:
+            del want.memory[address]
 
 
 @pytest.fixture(scope="module")
