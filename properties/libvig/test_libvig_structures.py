@@ -23,8 +23,6 @@ CAPACITIES = {
     "flow_table_refresh": 4, "flow_table_key_at": 4, "flow_table_entry": 4, "flow_table_capacity": 4,
     "flow_table_alloc": 4,
 }  # fmt: skip
-#: Functions whose loop is shown by induction: followed round by round, it would have too many paths.
-IN_ROUNDS = ("flow_table_expire_before",)
 VALID = {"vector": 4, "index_pool": 4, "map": 4, "flow_table": 4}
 
 
@@ -65,13 +63,11 @@ ALLOCATING = [name for name in PROVED if isinstance(CONTRACTS.by_name[name].retu
 @pytest.mark.parametrize("function", [name for name in PROVED if name not in ALLOCATING])
 def test_function_does_what_its_contract_says(library, shown, function):
     from pytest_vigor.refine.refinement import Refinement
-    from pytest_vigor.refine.rounds import InRounds
 
-    proof = InRounds if function in IN_ROUNDS else Refinement
     (state,), structure = _takes(function), _structure(function)
     contract = library.contracts.by_name[function]
     sizes = _sizes(structure, function)
-    verdicts = ((each, proof(library, contract, {state: each}).verdict()) for each in sizes)
+    verdicts = ((each, Refinement(library, contract, {state: each}).verdict()) for each in sizes)
     shown(function, _bound(structure, function), verdicts)
 
 
