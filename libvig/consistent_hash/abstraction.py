@@ -1,7 +1,7 @@
 """What the memory of a consistent-hash table means: it never changes once it is filled."""
 
 from pytest_vigor import term as t
-from pytest_vigor.ghost.consistent_hash import RANK_BITS, ConsistentHash
+from pytest_vigor.ghost.consistent_hash import ConsistentHash
 
 
 def is_prime(number):
@@ -27,25 +27,3 @@ def invariant(heap, table, parameters):
 def state(heap, table, parameters, facts):
     key_bits = 8 * parameters["key_bytes"]
     return ConsistentHash(None, facts, "empty", key_bits, parameters["backends"], parameters["slots"])
-
-
-class Walked(ConsistentHash):
-    """A table of which is known in what order a key visits backends: ``visits`` are those, each a number of 32 bits. A
-    backend that is not among them comes after those that are, by its number."""
-
-    __slots__ = ("visits",)
-
-    def for_run(self, run, of=None):
-        other = super().for_run(run, of)
-        other.visits = self.visits
-        return other
-
-    def rank(self, index):
-        """How many backends that differ come before a backend."""
-        rank = t.add(RANK_BITS, index, len(self.visits))
-        for place, backend in reversed(list(enumerate(self.visits))):
-            rank = t.ite(RANK_BITS, t.eq(RANK_BITS, backend, index), place, rank)
-        return rank
-
-    def _rank(self, key, index):
-        return self.rank(index)

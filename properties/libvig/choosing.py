@@ -1,85 +1,86 @@
-"""Whether consistent_hash_choose does what its contract says, whatever the slots hold and whichever backends of a flow
-table of any capacity are available, which is known by that one's contracts.
+"""Whether consistent_hash_choose does what its contract says, for any numbers of slots and backends, whatever the slots
+hold and whichever backends of a flow table of any capacity are available, which is known by that one's contracts.
 
-The order in which a key visits backends is read off the function itself, followed where none is available: it depends
-on nothing but the key and the table. That the function chooses the first in that order is then what is to be shown.
+A key visits slots in an order that depends on nothing but the key and the table (libvig/consistent_hash/orders.py).
+That the function follows this order, and chooses the first available backend in it, is shown by induction over its
+loops.
 """
 
 from dataclasses import replace
 
 from pytest_vigor import term as t
+from pytest_vigor.arithmetic import Arithmetic
 from pytest_vigor.build import libvig_root
 from pytest_vigor.ghost import flows
+from pytest_vigor.ghost.consistent_hash import ConsistentHash
 from pytest_vigor.ghost.flow_table import FlowTable
+from pytest_vigor.integers import RESOURCES
 from pytest_vigor.refine.abstraction import beside
 from pytest_vigor.refine.array import Array
 from pytest_vigor.refine.called import by_contract, returning
+from pytest_vigor.refine.cycles import Cycle, Cycles, in_turn
 from pytest_vigor.refine.everywhere import Everywhere
-from pytest_vigor.refine.library import Laid, NotShown, Refuted, Unsettled, block, holding, unbroken
+from pytest_vigor.refine.library import Laid, NotShown, Unsettled, block
 from pytest_vigor.refine.refinement import Refinement
 
-hashing = beside(str(libvig_root() / "consistent_hash" / "abstraction.py"), "abstraction.py")
+orders = beside(str(libvig_root() / "consistent_hash" / "orders.py"), "orders.py")
 
 SLOT_BYTES = 2
+BACKENDS, SLOTS = t.var("backends", 32), t.var("slots", 32)
+BACKENDS_MAX, SLOTS_MAX = 65535, 1 << 25  # the least prime from 2^24 is below 2^25
 FEW = {"backends": 1, "slots": 7}  # with which the hash is easily seen
 CAPACITY = t.var("capacity of available", 32)
-ANY, OTHER = t.var("any backend", 32), t.var("another backend", 32)
-
-
-def choosing_verdict(library, parameters):
-    """The verdict for a number of backends, a prime number of slots, and sizes of the keys of both tables in bytes."""
-    return Choosing(library, parameters).verdict()
+OTHER = t.var("another backend", 32)
 
 
 class Choosing(Refinement):
-    """The proof at given sizes."""
+    """The proof with keys, and keys of backends, of some sizes."""
 
-    def __init__(self, library, sizes):
+    def __init__(self, library, key_bytes, backend_key_bytes):
         facts, contracts = Everywhere(), library.contracts.by_name
-        self.sizes = sizes
+        self.key_bytes, self.key = key_bytes, t.var("argument key", 8 * key_bytes)
         self.alone = library.modelling({"flow_table_key_at": _unavailable})
         library = library.modelling({"flow_table_key_at": by_contract(contracts["flow_table_key_at"], facts)})
-        parameters = {
-            "table": {"key_bytes": sizes["key_bytes"]}, "available": {"key_bytes": sizes["backend_key_bytes"]},
-        }  # fmt: skip
+        parameters = {"table": {"key_bytes": key_bytes}, "available": {"key_bytes": backend_key_bytes}}
         super().__init__(library, contracts["consistent_hash_choose"], parameters)
         self.facts = facts
-        entries = flows.Base(facts, "available", 8 * sizes["backend_key_bytes"], CAPACITY)
-        self.available, self.visits, self.halves = FlowTable(None, entries), [], []
+        entries = flows.Base(facts, "available", 8 * backend_key_bytes, CAPACITY)
+        self.available = FlowTable(None, entries)
+        self.table = ConsistentHash(None, facts, "table", 8 * key_bytes, BACKENDS, SLOTS)
+
+    # ---- the hash
+
+    def _halves(self):
+        """The halves of the key's hash that say where it begins and how far it skips, seen where slots are few. Solvers
+        take them for any functions of the key."""
+        indices, library = [], self.alone
+        path = self._laid(library.machine.start(), library, **FEW, seen=indices.append)
+        key = block(path, "the key", self.key_bytes, self.key, writable=False)
+        outs = [block(path, name, 1, 0).base for name in ("out_backend_key", "out_backend")]
+        places = [self.laid["table"].place.address, key.base, self.laid["available"].place.address]
+        returned, stuck = library.machine.call(path, self.contract.name, [*places, *outs])
+        halves = [half for index in indices[1:2] for half in _scaled(index, FEW["slots"])]
+        if stuck or len(returned) != 1 or len(halves) != 2:
+            raise NotShown(Unsettled("where a key begins and what it skips is not seen to come from its hash"))
+        for place, half in enumerate(halves):
+            assert set(t.leaves(half)) == {self.key.uid}, "a hash is one of the key"
+            self.library.machine.search.cuts.cuts[half.uid] = f"hash {place}", self.key
+        return halves
+
+    # ---- memory
 
     def _lay(self, path):
-        self._cut_hash()
-        path = self._laid(path, self.library, self.sizes, lambda index: None)
-        self.visits = [
-            t.zext(t.app("slots", 8 * SLOT_BYTES, (32, index)), 8 * SLOT_BYTES, 32)
-            for index in self._visited(self.sizes)
-        ]
-        path.hold(t.ult(32, 0, CAPACITY))
+        limits = SLOTS, t.sub(32, SLOTS, 1)
+        self.scaled = [(limit, _scaled_to(half, limit)) for limit, half in zip(limits, self._halves(), strict=True)]
+        (_, first), (_, skipped) = self.scaled
+        self.order = orders.Order(self.table, self.key, self.available, _backend, first, t.add(32, skipped, 1))
+        path = self._laid(path, self.library, BACKENDS, SLOTS)
+        path.hold(t.land(t.ult(32, 0, BACKENDS), t.ule(32, BACKENDS, BACKENDS_MAX), t.ule(32, BACKENDS, SLOTS)))
+        path.hold(t.land(t.ult(32, 1, SLOTS), t.ult(32, SLOTS, SLOTS_MAX), t.ult(32, 0, CAPACITY)))
         return path
 
-    def _cut_hash(self):
-        """Has solvers take the two halves of the key's hash for any functions of it. They are seen where few slots are
-        visited."""
-        found = [half for index in self._visited(self.sizes | FEW)[1:2] for half in _scaled(index, FEW["slots"])]
-        if len(found) != 2:
-            raise NotShown(Unsettled("where a key begins and what it skips is not seen to come from its hash"))
-        self.halves = found
-        for place, half in enumerate(self.halves):
-            for library in (self.library, self.alone):
-                library.machine.search.cuts.cuts[half.uid] = f"hash {place}", self._key()
-
-    def _hold_bounds(self, path, slots):
-        """Where a key begins is a slot, and its skip is below their number less one: that of the bounds of terms."""
-        for place, (half, limit) in enumerate(zip(self.halves, (slots, slots - 1), strict=False)):
-            part = t.extract(t.scale(64, t.zext(half, 32, 64), limit), 64, 63, 32)
-            if isinstance(part, t.Term) and t.bounds(part)[1] < limit:
-                named = t.var(f"part {place} of the hash", 32)
-                path.hold(t.land(t.eq(32, part, named), t.ult(32, named, limit)))
-
-    def _laid(self, path, library, sizes, seen):
-        """A path on which there are the two tables. Each index at which slots are read is told."""
-        backends, slots = sizes["backends"], sizes["slots"]
-        self._hold_bounds(path, slots)
+    def _laid(self, path, library, backends, slots, seen=lambda index: None):
+        """A path on which there are the two tables. Each index at which slots are read is seen."""
 
         def read(index):
             seen(index)
@@ -87,17 +88,16 @@ class Choosing(Refinement):
 
         def known(value):
             if isinstance(value, t.Term) and value.op == "app":
-                yield t.ult(8 * SLOT_BYTES, value, backends)
+                yield t.ult(32, t.zext(value, 8 * SLOT_BYTES, 32), backends)
 
         size = t.var("size of the slots", 64)  # not a number: where a slot is looked at is not to split the path
-        path.hold(t.eq(64, size, slots * SLOT_BYTES))
+        path.hold(t.eq(64, size, t.scale(64, t.zext(slots, 32, 64), SLOT_BYTES)))
         region = path.memory.add("the slots", size, writable=False)
         path.memory.arrays = {path.memory.key_of(region.base): Array(SLOT_BYTES, read, known=known)}
         struct = library.structs["consistent_hash"]
         table = path.memory.add("the table", struct.size_bytes, writable=False)
         members = {
-            "backends": region.base, "slot_count": slots, "backend_count": backends,
-            "key_bytes": sizes["key_bytes"],
+            "backends": region.base, "slot_count": slots, "backend_count": backends, "key_bytes": self.key_bytes,
         }  # fmt: skip
         for name, value in members.items():
             field = struct.field(name)
@@ -111,48 +111,116 @@ class Choosing(Refinement):
             self.laid[name] = Laid(meaning, place, each, {}, ())
         return path
 
-    def _visited(self, sizes):
-        """Which slots a key visits where no backend is available, in order."""
-        indices, library = [], self.alone
-        path = self._laid(library.machine.start(), library, sizes, indices.append)
-        key = block(path, "the key", sizes["key_bytes"], self._key(), writable=False)
-        outs = [block(path, name, 1, 0) for name in ("out_backend_key", "out_backend")]
-        places = [self.laid["table"].place.address, key.base, self.laid["available"].place.address]
-        library.machine.search.broken.clear()
-        arguments = [*places, *(each.base for each in outs)]
-        returned, stuck = library.machine.call(path, self.contract.name, arguments)
-        unbroken(library, lambda _: [])
-        if stuck or len(returned) != 1:
-            raise NotShown(Unsettled(stuck[0].reason if stuck else "where none is available, it goes several ways"))
-        slots = {t.app("slots", 8 * SLOT_BYTES, (32, index)) for index in indices}
-        for slot in slots:
-            if any(leaf is not self._key() and leaf not in slots for leaf in t.leaves(slot).values()):
-                raise NotShown(Refuted("the order depends on more than the key and the table"))
-        return indices
-
-    def _key(self):
-        return t.var("argument key", 8 * self.sizes["key_bytes"])
-
     def _state(self, path, name, **more):
-        if name == "available":
-            return path.ghosts["available"]
-        walked = hashing.Walked(
-            None, self.facts, "table", 8 * self.sizes["key_bytes"], self.sizes["backends"], self.sizes["slots"]
-        )
-        walked.visits = self.visits
-        return walked
+        return path.ghosts["available"] if name == "available" else self.table
+
+    # ---- its loops
+
+    def _follow(self, path, passed, returns):
+        if not scaling_stays_below():
+            raise NotShown(Unsettled("where a key begins is not seen to be a slot"))
+        for limit, scaled in self.scaled:
+            path.hold(t.ult(32, scaled, limit))
+        said = [lambda _: [self._visiting()], lambda _: [self._in_turn_of_numbers()]]
+        ends = 0
+        for end in Cycles(self.library, self.contract.name, said, self._told).ends(path, passed):
+            returns(end)
+            ends += 1
+        return ends
+
+    def _visiting(self):
+        """The loop over the visits that a key makes."""
+        order = self.order
+
+        def holds(now):
+            yield "there is a visit to make", t.ult(32, now["visit"], order.visits)
+            yield "there is such a slot", t.ult(32, now["slot"], SLOTS)
+            yield "it is the one of this visit", t.eq(32, now["slot"], order.place(now["visit"]))
+            yield from order.passed_none(now["visit"], orders.ANY)
+
+        def given(now):
+            yield from order.of_places(now["visit"])
+            for each in (*order.asked_about(), _backend(now["slot"])):
+                yield from order.of_rank(each)
+                yield from order.of_visit(now["visit"], each)
+
+        def last(now, _):
+            return {"visit": t.add(32, now["visit"], 1), "slot": order.following(now["slot"])}
+
+        return Cycle(
+            {"visit": 0, "slot": order.first}, holds, left=lambda now: t.sub(32, order.visits, now["visit"]),
+            given=given, last=last,
+            assumed=lambda now: self._passed(now["visit"], _backend(now["slot"])),
+            ends=lambda now, last: self._passed_too(_backend(now["slot"]), last["visit"]),
+        )  # fmt: skip
+
+    def _in_turn_of_numbers(self):
+        """The loop over backends that no visit has met."""
+        order = self.order
+
+        def rank(number):
+            return t.add(32, order.visits, number)
+
+        def holds(now):
+            yield "there is such a backend", t.ult(32, now["backend"], BACKENDS)
+            yield from order.passed_none(rank(now["backend"]), orders.ANY)
+
+        def given(now):
+            for each in (*order.asked_about(), now["backend"]):
+                yield from order.of_rank(each)
+
+        return Cycle(
+            {"backend": 0}, holds, left=lambda now: t.sub(32, BACKENDS, now["backend"]), given=given,
+            last=lambda now, _: {"backend": t.add(32, now["backend"], 1)},
+            assumed=lambda now: self._passed(rank(now["backend"]), now["backend"]),
+            ends=lambda now, last: self._passed_too(now["backend"], rank(last["backend"])),
+        )  # fmt: skip
+
+    def _passed(self, rank, *others):
+        """What is said of any backend, of those in question."""
+        for each in (*self.order.asked_about(), *others):
+            yield from self.order.passed_none(rank, each)
+
+    def _passed_too(self, backend, rank):
+        """That the backend that was looked at is passed, if it is not available."""
+        for name, claim in self._passed(rank):
+            yield name, t.lor(self.order.is_available(backend), claim)
+
+    # ---- what it returns
 
     def _still_valid(self, end):
         """Nothing here has changed; that ranks are those of an order."""
-        rank = self._state(end, "table").rank
-        backends = t.land(*(t.ult(32, each, self.sizes["backends"]) for each in (ANY, OTHER)), t.ne(32, ANY, OTHER))
-        yield "no two backends have a rank", t.implies(backends, t.ne(32, rank(ANY), rank(OTHER)))
+        ranks = []
+        for each in (orders.ANY, OTHER):
+            for _, known in self.order.of_rank(each):
+                end.hold(known)
+            ranks.append(self.order.rank(each))
+        backends = t.land(*(t.ult(32, each, BACKENDS) for each in (orders.ANY, OTHER)), t.ne(32, orders.ANY, OTHER))
+        yield "no two backends have a rank", t.implies(backends, t.ne(32, *ranks))
 
     def _conclude(self, end, way, given, claims):
         end = end.fork()
         for condition in (*given, *self.facts.defined):
             end.hold(condition)
-        holding(self.library, end, [], claims, self._told)
+        in_turn(self.library, end, claims, self._told)
+
+
+def _backend(slot):
+    return t.zext(t.app("slots", 8 * SLOT_BYTES, (32, slot)), 8 * SLOT_BYTES, 32)
+
+
+def scaling_stays_below():
+    """Whether the upper half of a product of a limit and any 32 bits is below the limit. Where paths are followed,
+    products are unknown: so this is asked by itself."""
+    numbers = Arithmetic()
+    half, limit, upper, lower = map(numbers.unknown, ("half", "limit", "upper", "lower"))
+    end = 1 << 32
+    product = [half * limit == upper * end + lower, half < end, lower < end, half >= 0, lower >= 0]
+    return numbers.solved("LIA", [*product, limit > 0, upper >= limit], RESOURCES, 0) is False
+
+
+def _scaled_to(half, limit):
+    return t.extract(t.mul(64, t.zext(half, 32, 64), t.zext(limit, 32, 64)), 64, 63, 32)
 
 
 def _scaled(value, slots):

@@ -118,7 +118,8 @@ class ConsistentHash:
         )  # fmt: skip
         return t.lnot(none)
 
-    def _rank(self, key: Value, index: Value) -> Value:
+    def rank(self, key: Value, index: Value) -> Value:
+        """A number that is lower for backends which a key prefers; no two have the same. All three are bits."""
         order = self.facts.apply(f"{self.name}.order", self.key_bits, self.key_bits, key)
         return t.app(f"{self.name}.rank", RANK_BITS, (self.key_bits, order), (INDEX_BITS, index))
 
@@ -128,7 +129,7 @@ class ConsistentHash:
 
         def define(first: Value) -> None:
             def behind(index: Value) -> Bool:
-                before = t.ult(RANK_BITS, self._rank(key, first), self._rank(key, index))
+                before = t.ult(RANK_BITS, self.rank(key, first), self.rank(key, index))
                 same = t.eq(INDEX_BITS, index, first)
                 return t.implies(self._is_available(available, index), t.lor(same, before))
 
