@@ -4,9 +4,7 @@ Each file in tests/wrong/ makes one of a shipped network function by replacing a
 of what is shipped. It says what is wrong, which property should catch that (its report is kept as a snapshot) and of
 which other properties the same mistake is a violation.
 
-The properties of some take a minute in all; of these only the one that should catch a mistake is judged, unless
-ALL_WRONG=1 is in the environment. With UPDATE_SNAPSHOTS=1 in the environment, the snapshots are written instead of
-compared.
+With UPDATE_SNAPSHOTS=1 in the environment, the snapshots are written instead of compared.
 """
 
 import json
@@ -30,8 +28,6 @@ WRONG = ROOT / "tests" / "wrong"
 SNAPSHOTS = WRONG / "snapshots"
 MADE_WITH = SNAPSHOTS / "made-with.txt"
 UPDATE = os.environ.get("UPDATE_SNAPSHOTS") == "1"
-#: Only what should catch it is judged of wrong ones of these.
-SLOW = frozenset() if os.environ.get("ALL_WRONG") == "1" else {"maglev", "nat", "policer", "router"}
 SECONDS = 3000  # of real time, and so on a busy machine: they take ten
 
 
@@ -93,12 +89,12 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return kept | {"PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("bytecode"))}
 
 
-def outcomes(root: Path, environment: dict[str, str], only: str = "") -> dict[str, Outcome]:
-    """Proves the properties of a project, or only one of them, in a process of its own."""
+def outcomes(root: Path, environment: dict[str, str]) -> dict[str, Outcome]:
+    """Proves the properties of a project in a process of its own."""
     report = root / "report.xml"
     without = [f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "hypothesispytest")]
     command = [sys.executable, "-m", "pytest", "--vigor", "--vigor-reach", "0", *without, "-o",
-               "junit_logging=no", f"--junitxml={report}", "properties", "-k", only]  # fmt: skip
+               "junit_logging=no", f"--junitxml={report}", "properties"]  # fmt: skip
     ran = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=SECONDS)
     assert ran.returncode in (0, 1) and report.is_file(), ran.stdout + ran.stderr
     out = {}
@@ -130,11 +126,10 @@ def toolchain() -> str:
 @pytest.mark.parametrize("wrong", ALL, ids=lambda wrong: wrong.name)
 def test_wrong_nf_is_refuted(wrong: Wrong, tmp_path: Path, environment: dict[str, str]) -> None:
     build(wrong, tmp_path)
-    expected = {wrong.caught_by} if wrong.nf in SLOW else {wrong.caught_by, *wrong.also}
-    found = outcomes(tmp_path, environment, wrong.caught_by.split("[")[0] if wrong.nf in SLOW else "")
+    found = outcomes(tmp_path, environment)
 
     refuted = {name for name, outcome in found.items() if outcome.verdict == "Refuted"}
-    assert refuted == expected, wrong.wrong
+    assert refuted == {wrong.caught_by, *wrong.also}, wrong.wrong
     assert not [name for name in refuted if not found[name].confirmed], "not seen on the native binary"
 
     shown, snapshot = normalised(found[wrong.caught_by].text, tmp_path), SNAPSHOTS / f"{wrong.name}.txt"
