@@ -14,6 +14,7 @@ CARRY = 16  #: the bit that carries go to
 MODULUS = 0xFFFF
 BITS = 32  #: of sums, unless they take more
 BYTE = 8
+CHOICES_MAX = 2  #: between values, that are made before a sum is asked about
 CHECKSUMS = "checksums"  #: the domain of such sums, where facts are known of them
 
 
@@ -43,9 +44,20 @@ class Form:
 def is_multiple(value: Value) -> Bool:
     """Whether the unsigned value is a multiple of 65,535. Values that always leave the same remainder give the same
     condition."""
-    form = remainder(value)
+    return _is_multiple(remainder(value), CHOICES_MAX)
+
+
+def _is_multiple(form: Form, choices: int) -> Bool:
+    """Whether the remainder is 0. So many choices between values are made first: each may cancel out with others."""
     if not form.atoms:
         return form.is_zero()
+    choice = next((atom for atom in form.atoms if atom.op == "ite"), None) if choices else None
+    if choice is not None:
+        test, *sides = choice.args
+        factor = form.atoms[choice]
+        rest = form.plus(Form(0, {choice: 1}), -factor)
+        chosen = (rest.plus(remainder(each), factor) for each in sides)
+        return t.ite(0, test, *(_is_multiple(each, choices - 1) for each in chosen))
     factors = {atom: each - MODULUS if each > MODULUS // 2 else each for atom, each in form.atoms.items()}
     least = form.const + sum(each * atom.hi for atom, each in factors.items() if each < 0)
     const = form.const + -(least // MODULUS) * MODULUS if least < 0 else form.const

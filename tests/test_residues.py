@@ -31,6 +31,14 @@ def test_a_form_leaves_the_remainder_of_its_value() -> None:
         assert t.evaluate(is_multiple(value), leaf(given), {}) is (found % MODULUS == 0)
 
 
+def test_what_is_chosen_cancels_out() -> None:
+    test, (word, other, *_) = t.var("test", 0), WORDS
+    chosen = t.ite(16, test, word, other)
+    total = t.add(32, t.zext(chosen, 16, 32), t.zext(t.bnot(16, word), 16, 32))
+    assert t.substitute(is_multiple(total), lambda leaf: True if leaf is test else None, {}) is True
+    assert t.substitute(is_multiple(total), lambda leaf: False if leaf is test else None, {}) not in (True, False)
+
+
 def summed(chance: Random, depth: int) -> tuple[t.Value, Callable[[dict[str, int]], int]]:
     """A 16-bit word as checksum code computes it, and what it means."""
     if depth == 0:
