@@ -57,7 +57,7 @@ def _is_multiple(form: Form, choices: int) -> Bool:
         factor = form.atoms[choice]
         rest = form.plus(Form(0, {choice: 1}), -factor)
         chosen = (rest.plus(remainder(each), factor) for each in sides)
-        return t.ite(0, test, *(_is_multiple(each, choices - 1) for each in chosen))
+        return t.ite(0, test, *(_is_multiple(each, choices - 1) for each in chosen))  # type: ignore[no-any-return]
     factors = {atom: each - MODULUS if each > MODULUS // 2 else each for atom, each in form.atoms.items()}
     least = form.const + sum(each * atom.hi for atom, each in factors.items() if each < 0)
     const = form.const + -(least // MODULUS) * MODULUS if least < 0 else form.const
