@@ -12,6 +12,7 @@ from pytest_vigor.notation import IPV4_BYTES, MAC_BYTES, kind_of
 from pytest_vigor.smt import Sat, Solver, Unsat, factors
 from pytest_vigor.subject import Model, Subject
 from pytest_vigor.term import Bool, Term, Value
+from pytest_vigor.witness import mended
 
 CHECK_LIMIT = 2_000
 RESOURCES = 10_000_000  #: for each question
@@ -103,12 +104,20 @@ class Shrinking:
         if condition is False or self.checks >= CHECK_LIMIT:
             return False
         self.checks += 1
-        answer = self.solver.check(self._plain(condition))
+        answer = self._like_this_one(condition) or self.solver.check(self._plain(condition))
         if isinstance(answer, Sat):
             self._add(condition)
             self.answer = answer
             return True
         return False
+
+    def _like_this_one(self, condition: Bool) -> Sat | None:
+        """A refutation with which a wish comes true and that is like the one that there is, if it is about sums: any
+        other would be hard to find."""
+        asked = [*self.solver.conditions, self._plain(condition)]
+        if not any(map(self.solver.translator.products, asked)):
+            return None
+        return next(filter(None, mended(self.solver, self.answer, asked)), None)
 
     def _settled(self, value: Value, width: int) -> bool:
         """Whether a value can only be what it is."""

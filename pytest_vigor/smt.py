@@ -328,6 +328,11 @@ class Solver:
         self._solver = _incremental(self.translator.context, min(self.resources, BRIEFLY))
         self._solver.push()  # from the first level on it works incrementally, which is much the faster way here
 
+    @property
+    def conditions(self) -> Sequence[Bool]:
+        """What the stack holds."""
+        return self._stack
+
     def limit(self, resources: int) -> None:
         """Sets the budget of each further query."""
         if resources != self.resources:
