@@ -9,9 +9,10 @@ from pytest_vigor import term as t
 from pytest_vigor.addresses import fresh
 from pytest_vigor.layout import Type, padding, scalars
 from pytest_vigor.notation import IPV4_BYTES, MAC_BYTES, kind_of
-from pytest_vigor.smt import Sat, Solver, Unsat, factors
+from pytest_vigor.smt import Sat, Solver, Unsat
 from pytest_vigor.subject import Model, Subject
 from pytest_vigor.term import Bool, Term, Value
+from pytest_vigor.translation import factors
 from pytest_vigor.witness import mended
 
 CHECK_LIMIT = 2_000

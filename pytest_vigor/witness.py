@@ -18,8 +18,9 @@ from pytest_vigor import term as t
 from pytest_vigor.behaviour import PACKET
 from pytest_vigor.frame import Frame
 from pytest_vigor.packet import checksum_places
-from pytest_vigor.smt import BRIEFLY, Rewriting, Sat, Solver, Unsat, factors
+from pytest_vigor.smt import BRIEFLY, Rewriting, Sat, Solver, Unsat
 from pytest_vigor.term import Bool, Term
+from pytest_vigor.translation import factors
 
 Leaf = tuple[Any, ...]
 ROUNDS = 5  #: of leaving more open

@@ -21,7 +21,7 @@ from pytest_vigor.binary import load
 from pytest_vigor.explore.explorer import explore
 from pytest_vigor.frame import Frame
 from pytest_vigor.headers import read_header
-from pytest_vigor.smt import Translator
+from pytest_vigor.translation import Translator
 
 PACKET_BYTES = 40  # as far as these functions look
 PACKET_ADDRESS, EXIT = 0x5000_0000, 0x6000_0000

@@ -40,7 +40,7 @@ FLOORS = """
 2  ghost
 2  witness
 2  smt behaviour counterexample equalities
-1  integers residues
+1  integers residues translation
 1  known
 1  comparisons
 1  build binary headers lines record structs

@@ -10,7 +10,7 @@ import z3
 from expressions import VARIABLES, Environment, Expressions, environment, leaf
 
 from pytest_vigor import term as t
-from pytest_vigor.smt import Translator
+from pytest_vigor.translation import Translator
 
 TRIALS = 3_000
 TRANSLATIONS = 1_200

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_vigor.smt import Translator
 from pytest_vigor.term import Term
+from pytest_vigor.translation import Translator
 
 
 class Cuts(Translator):
