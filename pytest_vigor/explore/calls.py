@@ -175,7 +175,7 @@ class Calls:
                 path.loans[region.base] = Loan(vector, index)
                 returned = region.base
             case c.New():
-                returned = self._allocate(path, outcome.result)
+                returned = self._allocate(path, contract.name, outcome.result)
         writes: list[tuple[Value, int, Value]] = []
         for name, kind in contract.parameters.items():
             if not isinstance(kind, c.Out) or name not in outcome.changes:
@@ -198,8 +198,9 @@ class Calls:
         if not isinstance(contract.returns, c.Nothing):
             path.registers.write("rax", returned)
 
-    def _allocate(self, path: PathState, made: c.NewStructure | None) -> int:
+    def _allocate(self, path: PathState, function: str, made: c.NewStructure | None) -> int:
         if made is None:
+            path.refused = path.refused or function
             return 0
         if not self.allocating:
             raise Stop("memory is taken after nf_init")
@@ -207,7 +208,10 @@ class Calls:
         path.made[name] = made
         region = path.memory.add(name, 0)
         path.handles[region.base] = name
-        path.ghosts[name] = c.state(made.cls, self.facts, name, made.parameters, None, None, empty=True)
+        try:
+            path.ghosts[name] = c.state(made.cls, self.facts, name, made.parameters, None, None, empty=True)
+        except c.Unsupported as unsupported:
+            raise Stop(str(unsupported)) from unsupported
         return region.base
 
 

@@ -36,6 +36,12 @@ class _Left:
     cells: dict[tuple[int, int], Cell]  #: by region base and offset
     made: dict[str, NewStructure]
     handles: dict[int, str]
+    names: tuple[str, ...]
+
+    @property
+    def structures(self) -> list[object]:
+        """Which there are, where, of which sizes and by which names: all that every step is to find alike."""
+        return [list(self.made.items()), list(self.handles.items()), self.names]
 
 
 @dataclass(slots=True)
@@ -92,16 +98,37 @@ class Explorer:
             self._conventions(end, saved)
             for each, accepted in _truths(end, "nf_init returns"):
                 names: tuple[str, ...] = ()
+                if accepted and each.refused:
+                    reason = f"nf_init may return true where {each.refused} has returned NULL"
+                    paths.append(Path(each.node, "stuck", reason=reason, kind="unmodelled", where=each.where))
+                    continue
                 if accepted:
                     names = self._name_structures(each)
                     self.left[len(self.left)] = _Left(
-                        _written(each), dict(each.made), dict(each.handles)
+                        _written(each), dict(each.made), dict(each.handles), names
                     )
                 value = int(accepted)
                 paths.append(Path(each.node, "returned", value, structures=names, blocks=each.blocks))
             return paths
 
-        return tuple(self.search.paths(path, self.binary.exports["nf_init"], calls, finish))
+        return self._alike(self.search.paths(path, self.binary.exports["nf_init"], calls, finish))
+
+    def _alike(self, paths: list[Path]) -> tuple[Path, ...]:
+        """The paths of nf_init, of which those end that leave other structures than the one that leaves most."""
+        sides, alike = iter(self.left.values()), dict[int, _Left]()
+        most = max(self.left.values(), key=lambda side: len(side.made), default=None)
+        out = []
+        for path in paths:
+            if path.ending == "returned" and path.value:
+                side = next(sides)
+                if most is not None and side.structures == most.structures:
+                    alike[len(alike)] = side
+                else:
+                    reason = "nf_init leaves different structures for different configurations"
+                    path = replace(path, ending="stuck", reason=reason, kind="unmodelled")
+            out.append(path)
+        self.left = alike
+        return tuple(out)
 
     def _initialise(self, path: PathState, address: int) -> None:
         """Runs a constructor of the binary, which must go one way."""
@@ -229,9 +256,6 @@ class Explorer:
             cell = first.cells.get(key)
             if cell is not None:
                 self.start.cells[key] = cell
-        for side in sides[1:]:
-            if list(side.handles.items()) != list(first.handles.items()):
-                raise Stop("nf_init leaves different structures for different configurations")
         for key in differing:
             self._mutable(key)
 

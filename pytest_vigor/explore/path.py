@@ -57,6 +57,7 @@ class PathState:
         self.known = Known()
         self.calls = 0
         self.made: dict[str, Any] = {}  #: the structures that were allocated, with what they were made with
+        self.refused = ""  #: the first function that was asked for a structure and gave none
         self.blocks: Way = ()
         self.visits: dict[int, int] = {}
         self.forks: dict[int, int] = {}
