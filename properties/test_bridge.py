@@ -163,6 +163,15 @@ def test_capacity(step):
     assert step.old.static_entries.capacity == step.config.static_capacity
 
 
+def test_accepted_configurations(step):
+    """IEEE 802.1Q §8.8.3: no ageing time is longer than 1,000,000 s. There are 2 to 32 devices, and 2^20 entries of
+    either kind at most."""
+    assert 2 <= step.device_count <= 32
+    assert 1 <= step.config.expiration_ns <= 10**15
+    assert 1 <= step.config.capacity <= 2**20
+    assert 1 <= step.config.static_capacity <= 2**20
+
+
 def test_no_frame_no_change(step):
     """IEEE 802.3 §3.4: what is too short to hold both addresses and a type is no frame: it is neither sent nor learned
     from."""

@@ -157,6 +157,15 @@ def test_capacity(step):
     assert step.old.openers.capacity == step.config.capacity
 
 
+def test_accepted_configurations(step):
+    """RFC 2979 §1: there is an outside, and 1 to 31 other devices. No session lives without packets for longer than
+    1,000,000 s, and there are 2^20 at most."""
+    assert 2 <= step.device_count <= 32
+    assert step.config.wan_device < step.device_count
+    assert 1 <= step.config.expiration_ns <= 10**15
+    assert 1 <= step.config.capacity <= 2**20
+
+
 # ---- full specification: the frames sent
 
 

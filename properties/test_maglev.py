@@ -213,6 +213,16 @@ def test_capacity(step):
     assert step.old.backends.capacity == step.config.backend_capacity
 
 
+def test_accepted_configurations(step):
+    """Maglev §3.4: there are at least 100 slots for each backend, so that shares of all slots differ by 1 % at most.
+    There are an outside and 1 to 31 other devices."""
+    config = step.config
+    assert 2 <= step.device_count <= 32 and config.wan_device < step.device_count
+    assert 1 <= config.flow_expiration_ns <= 10**15 and 1 <= config.backend_expiration_ns <= 10**15
+    assert 1 <= config.flow_capacity <= 2**20 and 1 <= config.backend_capacity <= 1024
+    assert 100 * config.backend_capacity <= config.slots <= 2**20
+
+
 def test_other_packets_change_nothing(step):
     """Maglev §3.2: what has no 5-tuple of TCP or UDP, such as a fragment, belongs to no connection: it is neither
     forwarded nor learned from."""

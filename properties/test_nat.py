@@ -196,6 +196,15 @@ def test_capacity(step):
     assert step.config.start_port > 0 and step.config.start_port + step.config.capacity <= 65536
 
 
+def test_accepted_configurations(step):
+    """RFC 3022 §2: there is an outside, and 1 to 31 other devices. No flow lives without packets for longer than
+    1,000,000 s."""
+    assert 2 <= step.device_count <= 32
+    assert step.config.wan_device < step.device_count
+    assert 1 <= step.config.expiration_ns <= 10**15
+    assert step.config.capacity > 0
+
+
 # ---- full specification: the frames sent
 
 

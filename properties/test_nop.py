@@ -15,6 +15,11 @@ def test_wire(step):
     assert step.sent == [(peer(step.device), step.packet)]
 
 
+def test_accepted_configurations(step):
+    """There are 2 to 32 devices, in pairs."""
+    assert 2 <= step.device_count <= 32 and step.device_count % 2 == 0
+
+
 def test_way_back(step):
     """What is sent back from the other end comes out where the first frame went in."""
     assert not step.dropped and not step.flooded

@@ -122,6 +122,15 @@ def test_capacity(step):
     assert step.old.buckets.capacity == step.config.capacity
 
 
+def test_accepted_configurations(step):
+    """RFC 2697 §3: the committed rate and burst size are more than nothing, the rate at most 10^12 bytes/s. There are
+    an outside and an inside device, and 2^20 buckets at most."""
+    assert step.device_count == 2 and step.config.wan_device < 2
+    assert 1 <= step.config.rate_bytes_per_s <= 10**12
+    assert step.config.burst_bytes > 0
+    assert 1 <= step.config.capacity <= 2**20
+
+
 # ---- full specification: the frames sent
 
 

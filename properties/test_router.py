@@ -115,6 +115,13 @@ def test_packets_never_change_routes(step):
     assert step.new == step.old
 
 
+def test_accepted_configurations(step):
+    """RFC 1812 §2.2.3: a router has two interfaces or more, this one 32 at most, and it has 1 to 2^20 routes."""
+    assert 2 <= step.device_count <= 32
+    assert 1 <= step.config.capacity <= 2**20
+    assert step.old.routes.capacity == step.config.capacity
+
+
 # ---- the full specification
 
 
