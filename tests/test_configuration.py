@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pytest_vigor.build import binary_of, build_libvig, libvig_root
 from pytest_vigor.command import main
 from pytest_vigor.errors import ConfigurationError
 from pytest_vigor.headers import Header, read_header
-from pytest_vigor.launch.acceptance import Libraries, check
+from pytest_vigor.launch.acceptance import Libraries, check, refused
 from pytest_vigor.launch.configuration import read_configuration
 
 NFS = Path(__file__).parent.parent / "nfs"
@@ -183,3 +184,64 @@ def test_check_says_that_all_is_well(capsys: pytest.CaptureFixture[str]) -> None
     command = ["run", str(NFS / "bridge"), "--config", str(config), "--device", "a", "--device", "b", "--check"]
     assert main(command) == 0
     assert capsys.readouterr().out == f"bridge.so accepts {config} with 2 devices\n"
+
+
+# What each README says that nf_init accepts, of the example with one number changed.
+LIMITS = {
+    ("bridge", "expiration_ns"): (1, 10**15),
+    ("bridge", "capacity"): (1, 2**20),
+    ("bridge", "static_capacity"): (1, 2**20),
+    ("firewall", "expiration_ns"): (1, 10**15),
+    ("firewall", "capacity"): (1, 2**20),
+    ("firewall", "wan_device"): (0, 1),
+    ("maglev", "flow_expiration_ns"): (1, 10**15),
+    ("maglev", "backend_expiration_ns"): (1, 10**15),
+    ("maglev", "flow_capacity"): (1, 2**20),
+    ("maglev", "backend_capacity"): (1, 655),  # of 65,537 slots
+    ("maglev", "slots"): (6_400, 2**20),  # for 64 backends
+    ("maglev", "wan_device"): (0, 1),
+    ("nat", "expiration_ns"): (1, 10**15),
+    ("nat", "capacity"): (1, 64_512),  # from port 1024
+    ("nat", "start_port"): (1, 5_536),  # for 60,000 flows
+    ("nat", "wan_device"): (0, 1),
+    ("policer", "rate_bytes_per_s"): (1, 10**12),
+    ("policer", "burst_bytes"): (1, 2**32 - 1),
+    ("policer", "capacity"): (1, 2**20),
+    ("policer", "wan_device"): (0, 1),
+    ("router", "capacity"): (1, 2**20),
+}
+DEVICES = {"nop": range(2, 33, 2), "policer": [2]}
+
+
+def accepts(nf: str, folder: Path, text: str, devices: int = 2) -> bool:
+    """Whether nf_init does, with as many devices, a configuration for two."""
+    path = folder / "it.toml"
+    path.write_text(text)
+    init, *_ = read_configuration(path, header_of(nf), 2)
+    return refused(Libraries(binary_of(NFS / nf), build_libvig()), [init], devices) is None
+
+
+@pytest.mark.parametrize(("nf", "name"), LIMITS)
+def test_all_that_is_within_the_limits_is_accepted(nf: str, name: str, tmp_path: Path) -> None:
+    def accepts_number(number: int) -> bool:
+        text, places = re.subn(rf"^{name} = [\d_]+", f"{name} = {number}", example(nf), flags=re.MULTILINE)
+        assert places == 1
+        return accepts(nf, tmp_path, text)
+
+    least, most = LIMITS[nf, name]
+    beyond = [each for each in (least - 1, most + 1) if 0 <= each != 1 << 32]  # else it is no such number at all
+    assert all(map(accepts_number, (least, least + (most - least) // 3, most)))
+    assert not any(map(accepts_number, beyond))
+
+
+def test_the_largest_load_balancer_is_accepted(tmp_path: Path) -> None:
+    larger = example("maglev", ("backend_capacity = 64", "backend_capacity = 1024"), ("65537", "1048576"))
+    assert accepts("maglev", tmp_path, larger)
+    assert not accepts("maglev", tmp_path, larger.replace("= 1024", "= 1025"))
+
+
+@pytest.mark.parametrize("nf", NAMES)
+def test_all_numbers_of_devices_that_there_may_be_are_accepted(nf: str, tmp_path: Path) -> None:
+    text = example(nf).replace("wan_device = 1", "wan_device = 0")
+    accepted = [count for count in (*range(35), 64, 2**16 - 1) if accepts(nf, tmp_path, text, count)]
+    assert accepted == list(DEVICES.get(nf, range(2, 33)))
