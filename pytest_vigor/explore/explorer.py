@@ -99,8 +99,8 @@ class Explorer:
             for each, accepted in _truths(end, "nf_init returns"):
                 names: tuple[str, ...] = ()
                 if accepted and each.refused:
-                    reason = f"nf_init may return true where {each.refused} has returned NULL"
-                    paths.append(Path(each.node, "stuck", reason=reason, kind="unmodelled", where=each.where))
+                    stop = Stop(f"nf_init may return true where {each.refused} has returned NULL")
+                    paths.append(Path(each.node, "stuck", reason=stop.reason, kind=stop.kind, where=each.where))
                     continue
                 if accepted:
                     names = self._name_structures(each)
@@ -124,8 +124,8 @@ class Explorer:
                 if most is not None and side.structures == most.structures:
                     alike[len(alike)] = side
                 else:
-                    reason = "nf_init leaves different structures for different configurations"
-                    path = replace(path, ending="stuck", reason=reason, kind="unmodelled")
+                    stop = Stop("nf_init leaves different structures for different configurations")
+                    path = replace(path, ending="stuck", reason=stop.reason, kind=stop.kind)
             out.append(path)
         self.left = alike
         return tuple(out)
