@@ -206,11 +206,14 @@ def test_inside_has_no_say_in_connections(step):
 
 
 def test_capacity(step):
-    """Maglev §3.3, §3.4: there is room for as many connections and backends as the configuration says."""
+    """Maglev §3.3, §3.4: there is room for as many connections and backends as the configuration says, and no fewer
+    slots."""
     assert step.old.flows.capacity == step.config.flow_capacity
     assert step.old.assignments.capacity == step.config.flow_capacity
     assert step.old.backend_ips.capacity == step.config.backend_capacity
     assert step.old.backends.capacity == step.config.backend_capacity
+    assert step.old.preferences.capacity == step.config.backend_capacity
+    assert step.old.preferences.slots >= step.config.slots
 
 
 def test_accepted_configurations(step):

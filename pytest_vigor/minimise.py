@@ -197,7 +197,7 @@ def _spread(shrinking: Shrinking, state: Any) -> bool:
                     return True
             return False
         case ConsistentHash():
-            shrinking.small(state.slots, 32, FEW_SLOTS)
+            shrinking.small(state.slot_count, 32, FEW_SLOTS)
     return True
 
 

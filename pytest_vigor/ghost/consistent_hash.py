@@ -35,7 +35,7 @@ class ConsistentHash:
     """
 
     kind = "consistent_hash"
-    __slots__ = ("backends", "facts", "key_bits", "key_type", "name", "preference", "run", "shares", "slots")
+    __slots__ = ("backend_count", "facts", "key_bits", "key_type", "name", "preference", "run", "shares", "slot_count")
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(
@@ -43,7 +43,8 @@ class ConsistentHash:
         key_type: Type | None = None, *, shares: Mapping[int, int] | None = None, preference: Preference | None = None,
     ) -> None:  # fmt: skip
         self.run, self.facts, self.name, self.key_bits, self.key_type = run, facts, name, key_bits, key_type
-        self.backends, self.slots, self.shares, self.preference = backends, slots, dict(shares or {}), preference
+        self.backend_count, self.slot_count = backends, slots
+        self.shares, self.preference = dict(shares or {}), preference
 
     @classmethod
     def state(
@@ -65,7 +66,7 @@ class ConsistentHash:
     def for_run(self, run: Run, of: Type | None = None) -> Self:
         """The same state, whose reads belong to a run; ``of`` is how that run writes keys."""
         return type(self)(
-            run, self.facts, self.name, self.key_bits, self.backends, self.slots, of,
+            run, self.facts, self.name, self.key_bits, self.backend_count, self.slot_count, of,
             shares=self.shares, preference=self.preference,
         )  # fmt: skip
 
@@ -80,6 +81,16 @@ class ConsistentHash:
         return fitted(self.run, key, self.key_bits)
 
     # ---- reading
+
+    @property
+    def capacity(self) -> int | Number:
+        """How many backends there can be."""
+        return number(self.run, self.backend_count, INDEX_BITS)
+
+    @property
+    def slots(self) -> int | Number:
+        """How many slots were asked for; those of a plain table, of which there may be more."""
+        return number(self.run, self.slot_count, INDEX_BITS)
 
     def can_choose(self, available: FlowTable) -> bool | Truth:
         """Whether any backend is available."""
@@ -108,12 +119,12 @@ class ConsistentHash:
         return truth(self.run, chosen)
 
     def _is_available(self, available: FlowTable, index: Value) -> Bool:
-        return t.land(available.flows.used(index), t.ult(INDEX_BITS, index, self.backends))
+        return t.land(available.flows.used(index), t.ult(INDEX_BITS, index, self.backend_count))
 
     def _any(self, available: FlowTable) -> Bool:
         flows = available.flows
         none = flows.facts.forall(
-            ("none available", identify(self.backends), flows.identity), flows.name, INDEX_BITS,
+            ("none available", identify(self.backend_count), flows.identity), flows.name, INDEX_BITS,
             lambda index: t.lnot(self._is_available(available, index)), available.entries,
         )  # fmt: skip
         return t.lnot(none)
@@ -154,5 +165,5 @@ class ConsistentHash:
 
     def __repr__(self) -> str:
         if isinstance(self.facts, Plain):
-            return f"<consistent hash {self.name} of {self.slots} slots for {self.backends} backends>"
+            return f"<consistent hash {self.name} of {self.slot_count} slots for {self.backend_count} backends>"
         return f"<consistent hash {self.name}>"
