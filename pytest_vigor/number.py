@@ -7,6 +7,7 @@ never wrapped: they are ``int`` and ``bool``. A :class:`Truth` asks its run whic
 
 from __future__ import annotations
 
+import numbers
 from typing import Any, Protocol
 
 from pytest_vigor import term as t
@@ -36,7 +37,7 @@ class Truth:
     def __eq__(self, other: object) -> Any:
         if isinstance(other, bool | Truth):
             return truth(self.run, t.iff(self.term, condition(other)))
-        return NotImplemented
+        return number(self.run, t.bit(self.term), 1) == other  # as True is 1
 
     def __and__(self, other: bool | Truth) -> bool | Truth:
         return truth(self.run, t.land(self.term, condition(other)))
@@ -150,6 +151,9 @@ class Number:
         return self * (1 << amount)
 
     def __rshift__(self, amount: int) -> Any:
+        if not isinstance(amount, int):
+            return NotImplemented
+        amount = int(amount)
         if self.signed:
             return number(self.run, t.ashr(self.bits, self.term, amount), self.bits, True)
         return number(self.run, t.lshr(self.bits, self.term, amount), self.bits, False)
@@ -164,12 +168,12 @@ class Number:
     def __eq__(self, other: object) -> Any:
         if isinstance(other, AnyValue):
             return True
-        return self._compare(other, t.eq)
+        return self._compare(_whole(other), t.eq)
 
     def __ne__(self, other: object) -> Any:
         if isinstance(other, AnyValue):
             return False
-        return self._compare(other, t.ne)
+        return self._compare(_whole(other), t.ne)
 
     def __lt__(self, other: Any) -> Any:
         return self._compare(other, t.slt if self.signed or _bits(other)[2] else t.ult)
@@ -193,6 +197,13 @@ class Number:
 
 
 AnyValue = type(...)  # `...` stands for any value
+
+
+def _whole(other: object) -> Any:
+    """What a number is compared with; TypeError for one that is written as if it need not be an integer."""
+    if isinstance(other, numbers.Number) and not isinstance(other, int):
+        raise TypeError(f"a symbolic number is an integer: compare it with one, and not with {other!r}")
+    return other
 
 
 def _swap(operation: Any) -> Any:

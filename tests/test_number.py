@@ -159,7 +159,12 @@ REFUSED: dict[str, Callable[[Any], Any]] = {
     "float": lambda n: n + 0.5,
     "ordering with a float": lambda n: n < 0.5,
     "ordering with a text": lambda n: n < "1",
+    "equality with a float": lambda n: n == 100.0,
+    "inequality with a float": lambda n: n != 100.0,
+    "membership among floats": lambda n: n in [1e9],
+    "equality of a truth value with a float": lambda n: (n > 3) == 1.0,
     "shift by a symbol": lambda n: 1 << n,
+    "shift of a symbol by a symbol": lambda n: n >> n,
     "division of a negative": lambda n: (n - 5) // 2,
     "bits of a negative": lambda n: (n - 5) & 3,
     "bits with a negative": lambda n: n & -2,
@@ -192,6 +197,10 @@ def test_truth_values_combine_without_being_decided(run: Known) -> None:
     assert run.value_of(less ^ even) == ((x < y) != (x % 2 == 0))
     assert run.value_of(less == even) == ((x < y) == (x % 2 == 0))
     assert (less & False) is False and (less | True) is True
+    assert run.value_of(less == 1) == (x < y) and run.value_of(less == 0) == (x >= y)
+    assert (less != 1) == (x >= y) and (less in [1]) == (x < y) and (less == 2) is False
+    assert run.value_of(less == a) == (int(x < y) == x) and (less != a) == (int(x < y) != x)
+    assert (less == None) is False and (a != None) is True  # noqa: E711
     assert run.value_of(True & less) == (x < y) and run.value_of(False | less) == (x < y)
     with pytest.raises(TypeError):
         hash(less)

@@ -38,6 +38,12 @@ def test_packet_is_equal_to_itself(packet):
     assert packet.same(packet.with_()) is True
 
 
+def test_headers_are_not_compared_by_which_object_they_are(packet):
+    with pytest.raises(TypeError, match="compare their fields"):
+        assert packet.ipv4 != packet.with_(ether={"src": 1}).ipv4
+    assert packet.ipv4 != 1
+
+
 def test_same_bytes_written_in_another_way_are_equal(packet):
     assert changed(packet, 0, 1, 2, 3, 4, 5, 6).same(packet.with_(ether={"dst": 0x010203040506})) is True
 

@@ -18,6 +18,7 @@ from pytest_vigor.ghost.flows import (
     PlainBase,
     Put,
     Refreshed,
+    identify,
 )
 from pytest_vigor.layout import Type
 from pytest_vigor.number import Number, Run, Truth, fit, number, truth
@@ -35,6 +36,7 @@ class Indices:
     """The used indices: a set that one can ask about."""
 
     __slots__ = ("_pool",)
+    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -42,6 +44,9 @@ class Indices:
     @unwatched
     def __contains__(self, index: Any) -> bool:
         return bool(self._pool.uses(index))
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("the used indices are not compared as such: compare the states")
 
     def __iter__(self) -> Any:
         if isinstance(self._pool.flows, PlainBase):
@@ -112,8 +117,7 @@ class Pool:
         def early(index: Value) -> Bool:
             return t.implies(flows.used(index), t.sle(TIME_BITS, flows.age(index), limit))
 
-        identity = limit if isinstance(limit, int) else limit.uid
-        return truth(self.run, self._forall(("ages_at_most", identity), early))
+        return truth(self.run, self._forall(("ages_at_most", identify(limit)), early))
 
     def count_before(self, time: Any) -> int | Number:
         """How many used indices have an age before a time."""

@@ -54,9 +54,15 @@ class Header:
     """One header of a packet: its fields as attributes; true where the packet has it."""
 
     __slots__ = ("_name", "_packet")
+    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, packet: Packet, name: str) -> None:
         self._packet, self._name = packet, name
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Header):
+            raise TypeError("headers are not compared as such: compare their fields, or the packets")
+        return NotImplemented
 
     @unwatched
     def __bool__(self) -> bool:
