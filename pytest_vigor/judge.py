@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from pytest_vigor import behaviour as b, term as t
 from pytest_vigor.ahead import Shared
@@ -18,6 +18,7 @@ from pytest_vigor.assumption import cited
 from pytest_vigor.behaviour import Path
 from pytest_vigor.dependence import files_opened
 from pytest_vigor.equalities import Settled, same_arguments, uncut
+from pytest_vigor.errors import VigorError
 from pytest_vigor.frame import Frame
 from pytest_vigor.instance import (
     Held,
@@ -42,6 +43,7 @@ from pytest_vigor.witness import Arrival, Arrivals
 from pytest_vigor.work import Exhausted
 
 DECISION_LIMIT = 2_000
+STRAYS = 16  #: runs on a path that ask something else than what they were put off with
 DOUBTS = 4  #: that a run goes on with before the solver has to look closer
 LOOKED, REACHED = 1, 2
 SUMS = 4  #: in a value that the solver had better not look into
@@ -56,28 +58,49 @@ class _Failure:
     model: Model
 
 
+Decision: TypeAlias = "tuple[Bool | str, Any]"  #: what was asked, and the answer
+
+
 class SymbolicRun:
     """One run of a property on one path, with its first decisions given."""
 
-    def __init__(self, judge: Judging, prefix: list[Any]) -> None:
-        self.judge, self.prefix = judge, prefix
-        self.decisions: list[Any] = []
+    def __init__(self, judge: Judging, prefix: list[Decision]) -> None:
+        self.judge, self._prefix = judge, prefix
+        self.decisions: list[Decision] = []
         self.conditions: list[Bool] = []
+        self.is_over = False
+        self.is_written = False  #: whether something symbolic was made text
 
     @unwatched
     def decide(self, condition: Bool) -> bool:
         if isinstance(condition, bool):
             return condition
+        self._must_go_on()
         judge = self.judge
         judge.subject.work.check()
-        if len(self.decisions) < len(self.prefix):
-            answer: bool = self.prefix[len(self.decisions)]
-        else:
+        answer: bool | None = self._given(condition)
+        if answer is None:
             decided = judge.decided(condition)
             answer = judge.branch(condition, self.decisions) if decided is None else decided
-        self.decisions.append(answer)
+        self.decisions.append((condition, answer))
         self.suppose(condition if answer else t.lnot(condition))
         return answer
+
+    def _must_go_on(self) -> None:
+        if self.is_over:
+            raise VigorError("the property asks about a value of an earlier run", "keep nothing between runs")
+
+    def _given(self, question: Bool | str) -> Any:
+        """The answer that this run was given; None where all are open. They are from there on where something else is
+        asked than when the run was put off: less may be known now, and the property may remember something."""
+        place = len(self.decisions)
+        if place < len(self._prefix):
+            asked, answer = self._prefix[place]
+            if asked is question or (isinstance(asked, str) and asked == question):
+                return answer
+            self._prefix = self._prefix[:place]
+            self.judge.stray()
+        return None
 
     def suppose(self, condition: Bool) -> None:
         """Adds a condition to the run."""
@@ -90,6 +113,7 @@ class SymbolicRun:
             if not condition:
                 raise Discarded
             return
+        self._must_go_on()
         decided = self.judge.decided(condition)
         if decided is False:
             raise Discarded
@@ -98,13 +122,13 @@ class SymbolicRun:
 
     def pick(self, count: int) -> int:
         """One of several, the others later."""
-        if len(self.decisions) < len(self.prefix):
-            chosen: int = self.prefix[len(self.decisions)]
-        else:
+        question = f"one of {count}"
+        chosen: int | None = self._given(question)
+        if chosen is None:
             chosen = 0
             for other in range(count - 1, 0, -1):
-                self.judge.later([*self.decisions, other])
-        self.decisions.append(chosen)
+                self.judge.later([*self.decisions, (question, other)])
+        self.decisions.append((question, chosen))
         return chosen
 
 
@@ -118,7 +142,10 @@ class Judging:
         self.prepared, self.instance, self.facts = prepared, prepared.instance, prepared.facts
         self.given = prepared.given
         self.solver = prepared.solver
-        self.work: list[tuple[list[Any], Sat | None, int]] = []
+        self.work: list[tuple[list[Decision], Sat | None, int]] = []
+        self._ended: Exception | None = None  #: why no more runs can be of use
+        self._strays = 0
+        self._writes = False  #: whether a run that came to its end made something symbolic text
         self.doubts = 0  #: how often this run went on though nobody knew whether it could
         self.looked = False  #: whether some run is not left out by what the property assumes
         self.broken: Duty | None = None
@@ -194,7 +221,7 @@ class Judging:
             raise Discarded
         run.suppose(item.condition)
 
-    def branch(self, condition: Bool, decisions: list[Any]) -> bool:
+    def branch(self, condition: Bool, decisions: list[Decision]) -> bool:
         """Which way to go on; the other way later, if it is possible too."""
         decided = self._compared(condition)
         if decided is not None:
@@ -207,7 +234,7 @@ class Judging:
         here = self._model, self.doubts
         self.doubts = doubts
         if self.possible(t.lnot(condition), hasty):
-            self.later([*decisions, False], self._model)
+            self.later([*decisions, (condition, False)], self._model)
         self._model, self.doubts = here
         return True
 
@@ -229,11 +256,19 @@ class Judging:
         self.add(condition)
         return True
 
-    def later(self, decisions: list[Any], model: Sat | None = None) -> None:
+    def later(self, decisions: list[Decision], model: Sat | None = None) -> None:
         """Schedules a run with these decisions; ``model`` is one in which they are possible."""
         if len(self.work) > DECISION_LIMIT:
-            raise Exhausted(f"{DECISION_LIMIT} cases on one path", "split the property")
+            self._ended = Exhausted(f"{DECISION_LIMIT} cases on one path", "split the property")
+            raise self._ended
         self.work.append((decisions, model, self.doubts))
+
+    def stray(self) -> None:
+        """A run asks something else than what it was put off with."""
+        self._strays += 1
+        if self._strays > STRAYS:
+            self._ended = VigorError("the property does not do the same each time", "keep nothing between runs")
+            raise self._ended
 
     # ---- running
 
@@ -246,11 +281,19 @@ class Judging:
             self._begin()
             self._model = model or self._model
             outcome = self._once(prefix)
+            if self._ended is not None:  # which the property may have caught
+                raise self._ended
             if outcome is not None:
                 return outcome
+        self.subject.work.check()
+        if self._writes:
+            return Unknown(
+                "the property makes text of what is symbolic, which is another one when it runs natively",
+                "compare the values; where text is for reading, make it with repr(), or in what an assert says",
+            )
         return None
 
-    def _once(self, prefix: list[Any]) -> _Failure | Unknown | None:
+    def _once(self, prefix: list[Decision]) -> _Failure | Unknown | None:
         run = SymbolicRun(self, prefix)
         steps = [self.instance]
         step = self._step(run, self.instance, steps, "")
@@ -262,6 +305,7 @@ class Judging:
                 with watch_asserts() as noted:
                     self.function(step)
             self.looked = True
+            self._writes |= run.is_written
         except Discarded:
             pass
         except Beyond:
@@ -287,6 +331,8 @@ class Judging:
             # Where no state leads, nothing that the property meets there counts.
             if not isinstance(self.ask(), Unsat):
                 raise
+        finally:
+            run.is_over = True
         if noted.reached and not self.arrivals.is_reached:
             self.arrivals.come(self._here())
         return None

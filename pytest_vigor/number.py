@@ -8,12 +8,15 @@ never wrapped: they are ``int`` and ``bool``. A :class:`Truth` asks its run whic
 from __future__ import annotations
 
 import numbers
+import sys
+from pathlib import Path
 from typing import Any, Protocol
 
 from pytest_vigor import term as t
 from pytest_vigor.term import Bool, Value
 
 MACHINE_BITS = (32, 64)
+_PACKAGE = str(Path(__file__).parent)
 
 
 class Run(Protocol):
@@ -54,6 +57,16 @@ class Truth:
     def __repr__(self) -> str:
         return f"<{t.show(self.term)}>"
 
+    def __str__(self) -> str:
+        return _written(self)
+
+    def __format__(self, _: str) -> str:
+        return _written(self)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # for isinstance(): to a property it is what it natively is
+        return Truth if sys._getframe(1).f_code.co_filename.startswith(_PACKAGE) else bool
+
 
 def truth(run: Run, condition: Bool) -> bool | Truth:
     """A condition for Python to branch on. A run whose branches are answered in order is asked about plain ones too:
@@ -61,6 +74,13 @@ def truth(run: Run, condition: Bool) -> bool | Truth:
     if isinstance(condition, bool) and not getattr(run, "in_order", False):
         return condition
     return Truth(run, condition)
+
+
+def _written(value: Truth | Number) -> str:
+    """A symbolic value as text. Its run is told, as natively that would be another text."""
+    if hasattr(value.run, "is_written"):
+        value.run.is_written = True
+    return repr(value)
 
 
 def condition(value: bool | Truth) -> Bool:
@@ -77,6 +97,16 @@ class Number:
 
     def __repr__(self) -> str:
         return f"<{t.show(self.term)}>"
+
+    def __str__(self) -> str:
+        return _written(self)
+
+    def __format__(self, _: str) -> str:
+        return _written(self)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # as of a truth value
+        return Number if sys._getframe(1).f_code.co_filename.startswith(_PACKAGE) else int
 
     def __add__(self, other: Any) -> Any:
         return self._combine(other, t.add, 1)
@@ -201,7 +231,7 @@ AnyValue = type(...)  # `...` stands for any value
 
 def _whole(other: object) -> Any:
     """What a number is compared with; TypeError for one that is written as if it need not be an integer."""
-    if isinstance(other, numbers.Number) and not isinstance(other, int):
+    if not isinstance(other, int | Number | Truth) and isinstance(other, numbers.Number):
         raise TypeError(f"a symbolic number is an integer: compare it with one, and not with {other!r}")
     return other
 
