@@ -3,8 +3,10 @@
 import pytest
 
 from pytest_vigor import term as t
+from pytest_vigor.errors import VigorError
 from pytest_vigor.frame import Frame
 from pytest_vigor.ghost.facts import Facts, Plain
+from pytest_vigor.known import Known
 from pytest_vigor.property.packets import Packet
 
 CONTENT = bytes(range(60))
@@ -30,7 +32,7 @@ def changed(packet, offset, *values):
     """The packet as an NF sends it that wrote some bytes."""
     frame = packet.frame
     for k, value in enumerate(values):
-        frame = frame.write(offset + k, 1, value)
+        frame = frame.write(t.add(16, offset, k), 1, value)
     return Packet(packet.run, packet.facts, frame, packet.length_bits)
 
 
@@ -72,3 +74,23 @@ def test_write_across_the_edge_of_an_open_field_is_compared_outside_of_it(packet
 
 def test_unchanged_where_a_change_is_expected_differs(packet):
     assert packet.same(packet.with_(ether={"dst": 0xEEEEEEEEEEEE})) is not True
+
+
+class Yes:
+    """A run on which everything is so."""
+
+    def decide(self, condition):
+        return True
+
+
+def test_a_checksum_over_other_bytes_than_before_is_not_judged():
+    known = Known()
+    packet = Packet(Yes(), Facts(), Frame("packet", limits=known), t.var("length", 16))
+    known.add(packet.presence("udp"))
+    ports = packet.with_(udp={"src_port": 1, "dst_port": 2, "checksum": 3})
+    shortened = packet.with_(udp={"length": 8})
+    option = changed(packet, t.sub(16, packet.start("udp"), 1), 7)
+    assert ports.udp.checksum_is_right is not None and shortened.ipv4.checksum_is_right is not None
+    for header in (shortened.udp, option.udp, option.ipv4):
+        with pytest.raises(VigorError, match="other bytes than fixed header fields have changed"):
+            assert header.checksum_is_right

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SUM_BITS = 32
 REST_BITS = 26  #: no frame has more words than their sum has room for
 FIXED_BYTES = dict(TRANSPORTS.values())
+UDP_LENGTH = 4  #: where its length is in a UDP header
 REST = ".rest."  #: in the names of the unknown sums
 
 
@@ -47,7 +48,7 @@ def checksum_is_right(packet: Packet, header: str) -> Bool:
 
 def _whole(packet: Packet) -> Bool:
     """Whether a UDP length is one that its datagram has room for."""
-    length = packet.frame.read_big_endian(t.add(OFFSET_BITS, packet.start("udp"), 4), 2)
+    length = packet.frame.read_big_endian(t.add(OFFSET_BITS, packet.start("udp"), UDP_LENGTH), 2)
     return t.land(t.ule(16, UDP_BYTES, length), t.ule(16, length, _payload_bytes(packet)))
 
 
@@ -68,7 +69,10 @@ def _rest(packet: Packet, header: str) -> Piece:
         after = t.sub(OFFSET_BITS, write.offset, start)
         in_headers = isinstance(write.offset, int) and write.offset + write.size_bytes <= ETHER_BYTES + IPV4_BYTES
         lengths = isinstance(write.offset, int) and ETHER_BYTES - write.size_bytes < write.offset < ETHER_BYTES + 4
-        behind = isinstance(after, int) and (header == "ipv4" or after + write.size_bytes <= fixed)
+        is_behind = isinstance(after, int) and after < 1 << OFFSET_BITS - 1  # and not in the options before it
+        behind = is_behind and (header == "ipv4" or after + write.size_bytes <= fixed)
+        if header == "udp" and is_behind and UDP_LENGTH - write.size_bytes < after < UDP_LENGTH + 2:
+            lengths = True
         if lengths or not (in_headers or behind):
             raise VigorError(
                 f"the {header} checksum of a packet of which other bytes than fixed header fields have changed",
@@ -89,7 +93,7 @@ def _ipv4_words(packet: Packet) -> list[Piece]:
 def _transport_words(packet: Packet, header: str) -> list[Piece]:
     frame, start = packet.frame, packet.start(header)
     if header == "udp":
-        length = frame.read(t.add(OFFSET_BITS, start, 4), 2)
+        length = frame.read(t.add(OFFSET_BITS, start, UDP_LENGTH), 2)
     else:
         bytes_ = _payload_bytes(packet)
         length = t.concat([(8, t.extract(bytes_, 16, 7, 0)), (8, t.extract(bytes_, 16, 15, 8))])
