@@ -249,4 +249,5 @@ def accepted_conditions(behaviour: Behaviour, contracts: Contracts) -> Bool:
 
 def _mentions_memory(condition: Bool) -> bool:
     """Whether a condition is about an allocation having succeeded, which it has."""
-    return any(leaf.op == "var" and str(leaf.data).endswith(".memory") for leaf in t.leaves(condition).values())
+    names = [str(leaf.data) for leaf in t.leaves(condition).values() if leaf.op == "var"]
+    return any(name.startswith("call") and name.endswith(".memory") for name in names)

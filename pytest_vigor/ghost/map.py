@@ -40,7 +40,7 @@ class Base:
     def __init__(self, facts: Knowledge, name: str, key_bits: int, capacity: Value) -> None:
         self.facts, self.name, self.key_bits, self.capacity = facts, name, key_bits, capacity
         self.identity: Hashable = name
-        self._size = t.var(f"{name}.size", SIZE_BITS)
+        self._size = t.var(f"size of {name}", SIZE_BITS)  # a name that no field has
         facts.fact(t.ule(SIZE_BITS, self._size, capacity))
         facts.universal(name, self._counted)
 
