@@ -108,7 +108,7 @@ class Unbounded:
             path.memory.add(name, t.scale(64, slots, array.size_bytes))
             for name, array in (("the slots", self.slots), ("the keys", self.keys))
         ]  # fmt: skip
-        self.base = regions[0].base
+        self.base, self.keys_base = (each.base for each in regions)
         region = path.memory.add("the map", self.struct.size_bytes)
         values = {
             "slots": regions[0].base, "keys": regions[1].base, "key_stride_bytes": self.keys.size_bytes,

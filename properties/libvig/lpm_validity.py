@@ -1,6 +1,7 @@
 """Whether lpm_is_valid says yes of every valid table, whatever its capacity, and the steps for which that needs the
 invariant (libvig/lpm/abstraction.py): each is a loop, shown by induction over its rounds."""
 
+from properties.libvig.index_pool_validity import index_pool_is_valid
 from properties.libvig.lpm_asking import holding_each
 from properties.libvig.lpm_checks import OnValid, owned, owned_first, owned_more
 from properties.libvig.lpm_proof import LpmProof
@@ -8,11 +9,10 @@ from properties.libvig.lpm_steps import low, lpm, steps, with_table
 from properties.libvig.lpm_table_loops import TableLoops
 from properties.libvig.lpm_validity_steps import said
 from properties.libvig.map_slots import SLOTS as MAP_SLOTS, Slots
+from properties.libvig.map_validity import map_is_valid
 from pytest_vigor import term as t
 from pytest_vigor.contract import TRUTH, Outcome, State, contract
-from pytest_vigor.ghost.index_pool import IndexPool
 from pytest_vigor.ghost.lpm import Lpm, parts
-from pytest_vigor.ghost.map import Map
 from pytest_vigor.refine.called import by_contract, returning
 from pytest_vigor.refine.everywhere import Everywhere
 from pytest_vigor.refine.library import concluded
@@ -20,16 +20,6 @@ from pytest_vigor.refine.library import concluded
 
 @contract(lpm=State(Lpm), returns=TRUTH)
 def lpm_is_valid(call, lpm):
-    return Outcome(True)
-
-
-@contract(map=State(Map), returns=TRUTH)
-def map_is_valid(call, map):
-    return Outcome(True)
-
-
-@contract(pool=State(IndexPool), returns=TRUTH)
-def index_pool_is_valid(call, pool):
     return Outcome(True)
 
 

@@ -25,8 +25,7 @@ LOOPS = {
 class Probing(Refinement):
     """The proof of one function, with keys of one size."""
 
-    def __init__(self, library, function, key_bytes):
-        contract = library.contracts.by_name[function]
+    def __init__(self, library, contract, key_bytes):
         (self.name, kind), *_ = ((name, k) for name, k in contract.parameters.items() if isinstance(k, c.State))
         super().__init__(library, contract, {self.name: {"key_bytes": key_bytes}})
         self.facts, self.search.hasty = Everywhere(), True
@@ -58,9 +57,10 @@ class Probing(Refinement):
         loops = {"search": lambda _: [self._cycle(search)], "room": lambda _: [self._cycle(room) for room in rooms]}
         return [loops[each] for each in LOOPS.get(self.contract.name, ())]
 
-    def _cycle(self, said):
+    def _cycle(self, said, first=None):
+        """What is said of a search, that begins at the first slot in question: unless given, as it says itself."""
         return Cycle(
-            {"slot": said.first},
+            {"slot": said.first if first is None else first},
             holds=lambda now: said.holds(now["slot"]), left=lambda now: said.left(now["slot"]),
             given=lambda now: said.given(now["slot"]), round=lambda now, then: said.round(now["slot"], then["slot"]),
             ends=lambda now, _: self._left(said, now["slot"]),

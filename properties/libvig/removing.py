@@ -15,8 +15,8 @@ class Removing(Probing):
     """The proof, with keys of one size. Its loops are a search for the key, and what closes the gap. ``gone`` is what
     is erased: a key, or an index of a flow table."""
 
-    def __init__(self, library, function, key_bytes):
-        super().__init__(library, function, key_bytes)
+    def __init__(self, library, contract, key_bytes):
+        super().__init__(library, contract, key_bytes)
         entries, self.gone = self.any.entries, self.argument
         if self.name == "table":
             self.gone = t.var(f"{ARGUMENT}index", 32)

@@ -13,13 +13,19 @@ def _prove(library, shown, function, sizes):
     from properties.libvig.probing import Probing
     from properties.libvig.removing import Removing
 
-    others = {
-        "flow_table_expire_before": TableExpiry, "flow_table_erase": partial(Removing, function="flow_table_erase"),
-        "map_erase": partial(Removing, function="map_erase"),
-    }
-    proof = others[function] if function in others else partial(Probing, function=function)
-    bound = f"every capacity, keys of {', '.join(map(str, sizes))} bytes"
-    shown(function, bound, ((f"keys of {each} bytes", proof(library, key_bytes=each).verdict()) for each in sizes))
+    def verdict(key_bytes):
+        if function == "flow_table_expire_before":
+            return TableExpiry(library, key_bytes).verdict()
+        proof = Removing if function.endswith("erase") else Probing
+        return proof(library, library.contracts.by_name[function], key_bytes).verdict()
+
+    _show(shown, function, verdict, sizes)
+
+
+def _show(shown, function, verdict, sizes=KEY_BYTES, says=""):
+    """Shows what a proof says with keys of each of these sizes."""
+    bound = f"every capacity, keys of {', '.join(map(str, sizes))} bytes{says}"
+    shown(function, bound, ((f"keys of {each} bytes", verdict(each)) for each in sizes))
 
 
 READING = ("map_get", "map_size", "flow_table_find", "flow_table_key_at", "flow_table_capacity", "flow_table_entry")
@@ -44,13 +50,17 @@ def test_function_that_changes_a_flow_table_does_what_its_contract_says(library,
 def test_allocation_makes_an_empty_map_or_none(library, shown):
     from properties.libvig.map_allocation import allocation_verdict
 
-    bound = f"every capacity, keys of {', '.join(map(str, KEY_BYTES))} bytes"
-    shown("map_alloc", bound, ((f"keys of {each} bytes", allocation_verdict(library, each)) for each in KEY_BYTES))
+    _show(shown, "map_alloc", partial(allocation_verdict, library))
 
 
 @pytest.mark.parametrize("function", ["map_slots", "map_slot"])
 def test_slots_of_a_map_are_told(library, shown, function):
     from properties.libvig.map_slots import VERDICTS
 
-    bound = f"every capacity, keys of {', '.join(map(str, KEY_BYTES))} bytes"
-    shown(function, bound, ((f"keys of {each} bytes", VERDICTS[function](library, each)) for each in KEY_BYTES))
+    _show(shown, function, partial(VERDICTS[function], library))
+
+
+def test_is_valid_says_yes_of_every_valid_map(library, shown):
+    from properties.libvig.map_validity import Validity
+
+    _show(shown, "map_is_valid", lambda each: Validity(library, each).verdict(), says=": yes of what is valid")

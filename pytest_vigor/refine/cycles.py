@@ -10,7 +10,7 @@ round.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -66,21 +66,29 @@ Said = Callable[[Variables], Sequence[Cycle]]  #: of a loop, in several ways; fr
 class Cycles:
     """The paths through a function. ``cycles`` are what is said of its loops, in the order in which they are met, each
     in several ways: the first whose variables are in registers, and that holds, when the loop begins is the one.
-    Compilers turn loops round."""
+    Compilers turn loops round. Of loops that begin ``within`` others, one round of those is what is looked at."""
 
-    def __init__(self, library: Library, function: str, cycles: Sequence[Said], told: Telling) -> None:
+    def __init__(
+        self, library: Library, function: str, cycles: Sequence[Said], told: Telling, within: Collection[int] = ()
+    ) -> None:
         self.library, self.machine, self.function = library, library.machine, function
-        self.cycles, self.told = cycles, told
-        self.heads = outermost(library, function)
+        self.cycles, self.told, self.within = cycles, told, within
+        self.heads = outermost(library, function, within)
 
     def ends(self, path: CallPath, arguments: Sequence[Value]) -> Iterator[CallPath]:
         """Every path on which the function returns. Raises NotShown where an invariant does not hold."""
-        entry = self.machine.binary.exports[self.function]
-        returned, arrived = self._until(self.machine.enter(path, arguments), entry)
+        return self.onward(self.machine.enter(path, arguments), self.machine.binary.exports[self.function])
+
+    def onward(self, path: CallPath, address: int) -> Iterator[CallPath]:
+        """The same from an address in the function, and every path that comes to a loop that others are within."""
+        returned, arrived = self._until(path, address)
         yield from returned
         pending: list[tuple[CallPath, int, int, Variables]] = [(each, 0, 0, {}) for each in arrived]
         while pending:
             at, met, rounds, before = pending.pop()
+            if at.head in self.within:
+                yield at
+                continue
             said = self.cycles[met](before) if met < len(self.cycles) else ()
             for cycle in said:
                 for _, known in cycle.given({**cycle.variables, **cycle.arrays_on(at)}):
@@ -102,7 +110,7 @@ class Cycles:
 
     def _until(self, path: CallPath, address: int) -> Ways:
         self.machine.search.broken.clear()
-        found = self.machine.until(path, address, self.heads)
+        found = self.machine.until(path, address, (*self.within, *self.heads))
         unbroken(self.library, self.told)
         return found
 
@@ -163,7 +171,7 @@ class Cycles:
         self, first: CallPath, again: list[CallPath], names: Mapping[int, str], variables: Variables
     ) -> CallPath:
         general = first.fork()
-        general.models, general.head = (), 0
+        general.models = ()
         for slot, name in names.items():
             general.registers.slots[slot] = (
                 t.zext(variables[name], VARIABLE_BITS, 64) if name

@@ -5,7 +5,8 @@ The function is explored up to where the loop begins anew, and from there once m
 to round. Then the state after any number of rounds is put in place of that: registers that change by a constant have
 done so each time, all else that changes is unknown, and arrays are what the claim says that they are by then. If one
 further round leads from there to the same with one round more, and leaving the loop to what is claimed of the function,
-it is so for every number of rounds. Where leaving it leads to another loop, that is where the other one begins.
+it is so for every number of rounds. Where leaving it leads to another loop, that is where the other one begins. What is
+said of loops inside of them is that of refine/cycles.py.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from pytest_vigor import term as t
 from pytest_vigor.explore.block import Registers
 from pytest_vigor.explore.vex_registers import FLAG_SLOTS, slot_bits
 from pytest_vigor.refine.array import INDEX_BITS, Array
+from pytest_vigor.refine.cycles import Cycles, Said, Ways
 from pytest_vigor.refine.library import Library, NotShown, Telling, Unsettled, holding, unbroken
-from pytest_vigor.refine.loops import in_a_row
+from pytest_vigor.refine.loops import in_a_row, outermost
 from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.term import Bool, Value
 
@@ -26,9 +28,10 @@ Claims = Sequence[tuple[str, Bool]]
 Held = Callable[[Value], Value]  #: what a register holds after so many rounds
 Holding = Callable[[Library, CallPath, list[Bool], Claims, Telling], None]
 ROUNDS_END = t.mask(31)
+STRIDE_MAX = t.mask(32)
 PEELED_MAX = 2  #: rounds that are followed one by one
 ANY_INDEX = t.var("any index", INDEX_BITS)
-COUNTED = tuple(t.var(f"rounds of loop {place}", 32) for place in range(3))  #: how many each of several loops has made
+COUNTED = tuple(t.var(f"rounds of loop {place}", 32) for place in range(4))  #: how many each of several loops has made
 ROUNDS = COUNTED[0]
 
 
@@ -48,21 +51,52 @@ class Loop:
     end: int = ROUNDS_END
 
 
+class InARow:
+    """The first so many loops of a function, one after the other. Those inside of them have one way to go."""
+
+    def __init__(self, library: Library, function: str, many: int) -> None:
+        self.library, self.heads = library, tuple(in_a_row(library, function, many))
+
+    def until(self, path: CallPath, address: int) -> Ways:
+        """Where paths from an address lead to: to the end of the function, or to where a loop begins."""
+        found = self.library.machine.until(path, address, self.heads)
+        unbroken(self.library, lambda _: [])
+        return found
+
+
+class Nested:
+    """The outermost loops of a function, inside of which there are others: what is said of those, in the order in which
+    a round meets them."""
+
+    def __init__(self, library: Library, function: str, *inside: Said) -> None:
+        self.library, self.heads = library, outermost(library, function)
+        self.inside = Cycles(library, function, inside, lambda _: [], self.heads)
+
+    def until(self, path: CallPath, address: int) -> Ways:
+        """The same, however many rounds the loops inside make."""
+        found = [*self.inside.onward(path, address)]
+        return [each for each in found if not each.head], [each for each in found if each.head]
+
+
 def by_induction(
-    library: Library, path: CallPath, function: str, arguments: Sequence[Value], array: int | None, *loops: Loop
-) -> int:
-    """How many ways there are to its end. ``array`` is the key of the region that is the array. Raises NotShown."""
+    library: Library, path: CallPath, function: str, arguments: Sequence[Value], array: int | None, *loops: Loop,
+    among: InARow | Nested | None = None,
+) -> int:  # fmt: skip
+    """How many ways there are to its end. ``array`` is the key of the region that is the array, and the loops are
+    ``among`` those. Raises NotShown."""
     machine = library.machine
-    heads = in_a_row(library, function, len(loops))
+    among = among or InARow(library, function, len(loops))
+    heads = among.heads
+    if len(heads) != len(loops):
+        raise NotShown(Unsettled(f"{function} has {len(heads)} loops"))
     machine.search.broken.clear()
-    returned, arrived = machine.until(machine.enter(path, arguments), machine.binary.exports[function], heads)
-    unbroken(library, lambda _: [])
+    returned, arrived = among.until(machine.enter(path, arguments), machine.binary.exports[function])
     ends = [(end, loops[0]) for end in returned]
     while arrived:
         template = arrived.pop()
         place = heads.index(template.head)
         loop = loops[place]
-        returned, onward = _shown(library, template, place, array, loop, heads)
+        returned, onward = _shown(library, template, place, array, loop, among)
         if any(heads.index(each.head) < place for each in onward):
             raise NotShown(Unsettled(f"the loops of {function} are not one after the other"))
         arrived += onward
@@ -73,16 +107,15 @@ def by_induction(
 
 
 def _shown(
-    library: Library, template: CallPath, place: int, array: int | None, loop: Loop, heads: list[int]
-) -> tuple[list[CallPath], list[CallPath]]:
+    library: Library, template: CallPath, place: int, array: int | None, loop: Loop, among: InARow | Nested
+) -> Ways:
     """Where a loop leads, from a path that has come to its beginning, after any number of rounds: the paths on which
     the function returns, and those that come to the beginning of another loop; of this one after a round that is
     peeled."""
-    machine, head = library.machine, heads[place]
+    head = among.heads[place]
     first = _first(library, template, array, loop)
     template.hold(loop.given(first))
-    returned, reached = machine.until(template.fork(), head, heads)
-    unbroken(library, lambda _: [])
+    returned, reached = among.until(template.fork(), head)
     again = [each for each in reached if each.head == head]
     if not again:
         raise NotShown(Unsettled(f"the loop at {head:#x} has one round only"))
@@ -92,8 +125,7 @@ def _shown(
                for slot in range(len(template.registers.slots))]  # fmt: skip
     changes = Changes(strides, _held(library, template, again, strides, loop, first), COUNTED[place], first)
     general = _general(template, again, changes, array, loop)
-    returned, reached = machine.until(general.fork(), head, heads)
-    unbroken(library, lambda _: [])
+    returned, reached = among.until(general.fork(), head)
     for each in reached:
         if each.head == head:
             _arrives(library, each, template, general, changes, array, loop)
@@ -175,6 +207,8 @@ def _stride(slot: int, before: Registers, after: list[Registers]) -> int | None:
             continue
         whole = t.sub(64, new, old) if slot_bits(slot) == 64 else None
         low = t.sub(32, t.extract(new, 64, 31, 0), t.extract(old, 64, 31, 0)) if slot_bits(slot) == 64 else None
+        if isinstance(whole, int) and STRIDE_MAX < whole < t.mask(64) - STRIDE_MAX:
+            return None  # what was an address is a number now, or the reverse
         if isinstance(whole, int):
             changes.add(whole)
         elif isinstance(low, int) and _is_short(new) and _is_short(old):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pytest_vigor.explore.order import reverse_postorder, successors
 from pytest_vigor.refine.library import Library, NotShown, Unsettled
 
@@ -14,11 +16,13 @@ def _graph(library: Library, function: str) -> Graph:
     return {at: [each for each in successors(lifter, at) if each in blocks] for at in blocks}
 
 
-def outermost(library: Library, function: str) -> tuple[int, ...]:
-    """Where the loops of a function begin that are in no other. Blocks end where others start from here on."""
+def outermost(library: Library, function: str, within: Collection[int] = ()) -> tuple[int, ...]:
+    """Where the loops of a function begin that are in no other, or in none but those that begin ``within``. Blocks end
+    where others start from here on."""
     lifter = library.machine.search.lifter
     lifter.cut(reverse_postorder(lifter, library.machine.binary.exports[function]))
-    following = _graph(library, function)
+    graph = _graph(library, function)
+    following = {at: [each for each in targets if each not in within] for at, targets in graph.items()}
     reached = {at: _reached(following, at) for at in following}
     return tuple(
         at for at in following

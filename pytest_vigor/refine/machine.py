@@ -426,7 +426,7 @@ class Machine:
     def until(self, path: CallPath, address: int, heads: Collection[int]) -> tuple[list[CallPath], list[CallPath]]:
         """The paths on which a function returns, from an address in it on, and those that come to the beginning of one
         of its loops. A path that is there already goes on from it. Raises Stop where one gets stuck."""
-        path.is_past_head = address in heads
+        path.is_past_head, path.head = address in heads, 0
         path.visits, path.forks, path.seen, path.blocks = {}, {}, {}, ()
         self.search.heads, self.search.arrived = heads, []
         returned, stuck = self._follow(path, address, 0, False, self.models)

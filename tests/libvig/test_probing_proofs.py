@@ -117,7 +117,8 @@ NOT_ACCEPTED = [
 def found(tmp_path: Path, file: str, old: str, new: str, function: str, key_bytes: int = 4) -> Any:
     root = Wrong("", file, old, new, ()).copy_to(tmp_path)
     library = Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120)
-    return (Removing if function.endswith("erase") else Probing)(library, function, key_bytes).verdict()
+    proof = Removing if function.endswith("erase") else Probing
+    return proof(library, library.contracts.by_name[function], key_bytes).verdict()
 
 
 @pytest.mark.parametrize("case", REFUTED, ids=[f"{case[3]}-{at}" for at, case in enumerate(REFUTED)])

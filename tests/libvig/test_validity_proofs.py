@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from properties.libvig.map_validity import Validity
 from properties.libvig.validity_cuts import CUTS
 from pytest_vigor.build import FLAGS
 from pytest_vigor.refine.library import Library, Refuted, Shown, Unsettled, Verdict
@@ -51,6 +52,52 @@ def verdict(tmp_path: Path, wrong: Wrong, capacity: int, cuts: Cuts | None = Non
 def test_wrong_is_valid_is_refuted(tmp_path: Path, file: str, old: str, new: str, capacity: int) -> None:
     found = verdict(tmp_path, Wrong("", file, old, new, ()), capacity)
     assert isinstance(found, Refuted), found
+
+
+USED = "uint32_t used = 0;\n    for (uint32_t slot = 0; slot <= probe->mask; slot++) {"
+IS_USED = "if (tag != PROBE_TAG_UNUSED) {\n            used++;"
+LOOKED_AT = f"for (uint32_t slot = 0; slot <= probe->mask; slot++) {{\n{EACH}"
+
+# A change after which no of a valid map is what it says, or it looks at what is not there, or never ends.
+REFUSES = [
+    ("            used++;\n", "            used += 2;\n"),
+    ("            used++;\n", "            used += slot != 5;\n"),
+    (IS_USED, IS_USED.replace("!=", "==")),
+    (USED, USED.replace("used = 0", "used = 1")),
+    (USED, USED.replace("<=", "<")),
+    (USED, USED.replace("slot++", "slot += 2")),
+    ("probe->mask < 2 * map->capacity - 1", "probe->mask < 2 * map->capacity"),
+    ("map->size > map->capacity ||", "map->size >= map->capacity ||"),
+    ("used != map->size", "used == map->size"),
+    ("(tag != probe_tag(key, probe->key_bytes) ||", "(tag == probe_tag(key, probe->key_bytes) ||"),
+    ("find(map, key, tag) != slot)", "find(map, key, tag) == slot)"),
+    ("find(map, key, tag) != slot)", "find(map, key, tag) != slot || slot == 77)"),
+    ("PROBE_KEYS_BY_SLOT, slot);\n        if", "PROBE_KEYS_BY_SLOT, slot + 1);\n        if"),
+]  # fmt: skip
+# The same, where the proof does not say whether that is wrong: a loop goes round otherwise.
+NOT_ACCEPTED = [
+    ("(probe->mask & (probe->mask + 1)) != 0", "(probe->mask & (probe->mask - 1)) != 0"),
+    ("if (tag != PROBE_TAG_UNUSED && (tag !=", "if ((tag !="),
+    (LOOKED_AT, LOOKED_AT.replace("<= probe->mask", "<= probe->mask + 1")),
+    (LOOKED_AT, LOOKED_AT.replace("slot++", "slot ^= 1")),
+]
+
+
+def of_every_valid_map(tmp_path: Path, old: str, new: str) -> Verdict:
+    root = Wrong("", MAP, old, new, ()).copy_to(tmp_path)
+    return Validity(Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 120), 4).verdict()
+
+
+@pytest.mark.parametrize(("old", "new"), REFUSES, ids=map(str, range(len(REFUSES))))
+def test_no_of_what_is_valid_is_refuted_at_every_capacity(tmp_path: Path, old: str, new: str) -> None:
+    found = of_every_valid_map(tmp_path, old, new)
+    assert isinstance(found, Refuted), found
+
+
+@pytest.mark.parametrize(("old", "new"), NOT_ACCEPTED, ids=map(str, range(len(NOT_ACCEPTED))))
+def test_no_of_what_is_valid_is_not_accepted_at_every_capacity(tmp_path: Path, old: str, new: str) -> None:
+    found = of_every_valid_map(tmp_path, old, new)
+    assert not isinstance(found, Shown), found
 
 
 UNCHANGED = Wrong("", MAP, "used != map->size", "map->size != used", ())
