@@ -69,10 +69,11 @@ def _rest(packet: Packet, header: str) -> Piece:
         after = t.sub(OFFSET_BITS, write.offset, start)
         in_headers = isinstance(write.offset, int) and write.offset + write.size_bytes <= ETHER_BYTES + IPV4_BYTES
         lengths = isinstance(write.offset, int) and ETHER_BYTES - write.size_bytes < write.offset < ETHER_BYTES + 4
-        is_behind = isinstance(after, int) and after < 1 << OFFSET_BITS - 1  # and not in the options before it
-        behind = is_behind and (header == "ipv4" or after + write.size_bytes <= fixed)
-        if header == "udp" and is_behind and UDP_LENGTH - write.size_bytes < after < UDP_LENGTH + 2:
-            lengths = True
+        behind = False
+        if isinstance(after, int) and after < 1 << OFFSET_BITS - 1:  # and not in the options before it
+            end = after + write.size_bytes
+            behind = header == "ipv4" or end <= fixed
+            lengths |= header == "udp" and after < UDP_LENGTH + 2 and UDP_LENGTH < end
         if lengths or not (in_headers or behind):
             raise VigorError(
                 f"the {header} checksum of a packet of which other bytes than fixed header fields have changed",
