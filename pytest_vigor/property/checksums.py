@@ -73,7 +73,7 @@ def _rest(packet: Packet, header: str) -> Piece:
         if isinstance(after, int) and after < 1 << OFFSET_BITS - 1:  # and not in the options before it
             end = after + write.size_bytes
             behind = header == "ipv4" or end <= fixed
-            lengths |= header == "udp" and after < UDP_LENGTH + 2 and UDP_LENGTH < end
+            lengths |= header == "udp" and after < UDP_LENGTH + 2 and end > UDP_LENGTH
         if lengths or not (in_headers or behind):
             raise VigorError(
                 f"the {header} checksum of a packet of which other bytes than fixed header fields have changed",
