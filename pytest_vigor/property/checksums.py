@@ -71,9 +71,8 @@ def _rest(packet: Packet, header: str) -> Piece:
         lengths = isinstance(write.offset, int) and ETHER_BYTES - write.size_bytes < write.offset < ETHER_BYTES + 4
         behind = False
         if isinstance(after, int) and after < 1 << OFFSET_BITS - 1:  # and not in the options before it
-            end = after + write.size_bytes
-            behind = header == "ipv4" or end <= fixed
-            lengths |= header == "udp" and after < UDP_LENGTH + 2 and end > UDP_LENGTH
+            behind = header == "ipv4" or after + write.size_bytes <= fixed
+            lengths |= header == "udp" and UDP_LENGTH - write.size_bytes < after < UDP_LENGTH + 2
         if lengths or not (in_headers or behind):
             raise VigorError(
                 f"the {header} checksum of a packet of which other bytes than fixed header fields have changed",
