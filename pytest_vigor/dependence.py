@@ -7,13 +7,16 @@ import ast
 import hashlib
 import importlib.util
 import os
+import re
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from functools import partial
 from pathlib import Path
-from types import FunctionType, ModuleType
+from secrets import token_hex
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 _PACKAGE = str(Path(__file__).parent)
@@ -22,6 +25,8 @@ _OF_INSTALLED = ("site-packages", "dist-packages")
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _OURS = frozenset({"/proc/self/statm"})  #: read by this tool itself while a property runs
 _PROGRAMS = (".py", ".pyc", ".so")
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_NEVER_AGAIN = token_hex(8)
 
 
 class Dependence:
@@ -66,7 +71,7 @@ class Dependence:
                 seen.add(each)
                 text, imported = self._look_at(each)
                 parts.append(f"{each} {text} {_held(each) if text else ''}")
-                waiting.extend(sorted(imported - seen))
+                waiting.extend(sorted((imported | _brought(each)) - seen))
         return parts
 
     def _look_at(self, name: str) -> tuple[str, frozenset[str]]:
@@ -102,19 +107,55 @@ def _held(name: str) -> str:
     return _data(name, vars(module)) if module is not None and _is_own(module) else ""
 
 
+def _brought(name: str) -> set[str]:
+    """The modules that a module of the project has got, or has functions and classes of, in whatever way."""
+    module = sys.modules.get(name)
+    if module is None or not _is_own(module):
+        return set()
+    values = list(vars(module).values())
+    modules = {value.__name__ for value in values if isinstance(value, ModuleType)}
+    return modules | {str(value.__module__) for value in values if isinstance(value, type | FunctionType)}
+
+
 def _data(module: str, names: Mapping[str, Any]) -> str:
-    """The data in a module or class: it may have come from anywhere, while code comes from the text."""
+    """The data in a module or class: it may have come from anywhere, while most code comes from the text."""
     out = []
     for name, value in sorted(names.items()):
-        if name.startswith("__") or isinstance(value, ModuleType):
+        if (name.startswith("__") and name.endswith("__")) or isinstance(value, ModuleType):
             continue
         shown = plain(value)
         if shown is None and isinstance(value, type):
             shown = _data(module, vars(value)) if value.__module__ == module else ""
-        elif shown is None and not callable(value):
-            shown = _shown(value)
+        elif shown is None:
+            shown = _called(value, set()) if callable(value) else _shown(value)
         out.append(f"{name} {shown}")
     return "\n".join(out)
+
+
+def _called(value: Any, seen: set[int]) -> str:
+    """Of something that can be called: the data that it was made with, and its code, which need not be of the text
+    that it seems to be in."""
+    if id(value) in seen:
+        return ""
+    seen.add(id(value))
+    if isinstance(value, partial):
+        return f"{_called(value.func, seen)} {_part(value.args)} {_part(value.keywords)}"
+    if not isinstance(value, FunctionType):
+        wrapped = getattr(value, "__wrapped__", None)
+        return "" if wrapped is None else _called(wrapped, seen)
+    held = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+    for cell in value.__closure__ or ():
+        try:
+            held.append(cell.cell_contents)
+        except ValueError:  # it has none yet
+            continue
+    shown = [_called(each, seen) if isinstance(each, FunctionType | partial) else _part(each) for each in held]
+    return f"{_code(value.__code__)} {shown}"
+
+
+def _code(code: CodeType) -> str:
+    inner = [_code(each) if isinstance(each, CodeType) else plain(each) for each in code.co_consts]
+    return hashlib.sha256(f"{code.co_code.hex()} {code.co_names} {inner}".encode()).hexdigest()
 
 
 def _shown(value: Any) -> str:
@@ -124,9 +165,10 @@ def _shown(value: Any) -> str:
         held = ", ".join(f"{each.name}={_part(getattr(value, each.name))}" for each in fields(value))
         return f"{type(value).__qualname__}({held})"
     try:
-        return repr(value)
+        text = repr(value)
     except Exception:  # whatever its class raises
-        return f"{os.getpid()} {id(value)}"
+        return _NEVER_AGAIN
+    return text if _ADDRESS.search(text) is None else f"{text} {_NEVER_AGAIN}"
 
 
 def _part(value: Any) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import textwrap
 import time
 from collections.abc import Callable
@@ -272,6 +273,44 @@ def test_data_that_a_module_read_is_part_of_what_a_proof_is_about(project: Proje
     assert [project.prove().verdict("test_claim") for _ in range(2)] == ["Proved", "Proved"]
     (project.path / "limit.json").write_text("60")
     assert project.prove().verdict("test_claim") == "Refuted"
+
+
+READING = """
+    import functools, importlib, json, pathlib
+
+    def read():
+        return json.loads(pathlib.Path("limit.json").read_text())
+
+    def at_most(limit):
+        def claim(value):
+            return value <= limit
+        return claim
+"""
+
+
+@pytest.mark.parametrize(
+    "means",
+    [
+        "small = at_most(read())",
+        "small = functools.partial(lambda limit, value: value <= limit, read())",
+        "small = lambda value, limit=read(): value <= limit",
+        "small = functools.cache(at_most)(read())",
+        "__limit = read()\n    small = lambda value: value <= globals()['__limit']",
+        "exec(f'def small(value):\\n    return value <= {read()}')",
+        "limits = importlib.import_module('limits')\n    small = lambda value: value <= limits.LIMIT",
+        "small = importlib.import_module('limits').small",
+    ],
+)
+def test_data_that_functions_were_made_with_is_part_of_what_a_proof_is_about(project: Project, means: str) -> None:
+    module = "LIMIT = {}\n\ndef small(value):\n    return value <= LIMIT\n"
+    claim = "def test_claim(step):\n        assert small(step.packet.length)\n"
+    project.properties(f"{READING}    {means}\n\n    {claim}")
+    for limit, verdicts in (1518, ["Proved", "Proved"]), (60, ["Refuted"]):
+        (project.path / "limit.json").write_text(str(limit))
+        (project.path / "limits.py").write_text(module.format(limit))
+        sys.modules.pop("limits", None)
+        assert [project.prove().verdict("test_claim") for _ in verdicts] == verdicts
+        assert limit != 1518 or len(project.proofs()) == 1
 
 
 def test_a_proof_of_a_property_that_reads_files_is_not_kept(project: Project) -> None:
