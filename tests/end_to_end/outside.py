@@ -62,7 +62,8 @@ def fetch(machine: Machine, address: str, check: bool = True, timeout_s: float =
 
 def iperf_bits_per_s(client: Machine, server: Machine, address: str, *more: str) -> float:
     """What TCP makes of the way there, over two seconds."""
-    server.start("iperf3", "-s", "-1")
+    served = server.start("iperf3", "-s", "-1")
     server.listens(5201)
     said = client.run("iperf3", "-J", "-t", "2", "-c", address, *more).stdout
+    served.wait(10)  # or the next one may find the port taken
     return float(json.loads(said)["end"]["sum_received"]["bits_per_second"])
