@@ -80,6 +80,7 @@ NOT_ACCEPTED = [
     ("if (tag != PROBE_TAG_UNUSED && (tag !=", "if ((tag !="),
     (LOOKED_AT, LOOKED_AT.replace("<= probe->mask", "<= probe->mask + 1")),
     (LOOKED_AT, LOOKED_AT.replace("slot++", "slot ^= 1")),
+    ("            used++;\n", "            used++;\n            probe->slots[slot].value = 0;\n"),
 ]
 
 
