@@ -52,11 +52,13 @@ def _allocates(library, alignment):
         raise NotShown(Unsettled(stuck[0].reason if stuck else "it never returns"))
     succeeded = 0
     for end in returned:
+        if not end.allocated:
+            raise NotShown(Refuted("it returns without asking for memory"))
         handles = [*end.handles.values()]
         if end.registers.read("rax") != 0:
             succeeded += 1
             _is_empty(library, end, facts, made.outcome.result)
-        elif end.allocated[-1] is not None and len(handles) == len(models):
+        elif end.taken is not None and len(handles) == len(models):
             raise NotShown(Refuted("it returns NULL, and there was memory"))
     if succeeded != 1:
         raise NotShown(Refuted("it never makes a table"))
@@ -66,9 +68,9 @@ def _allocates(library, alignment):
 def _is_empty(library, end, facts, made):
     """What was made is an empty table whose parts do not overlap."""
     pointer = end.registers.read("rax")
-    if not isinstance(pointer, int) or len(end.allocated) != 1 or end.allocated[0] is None:
+    if not isinstance(pointer, int) or len(end.allocated) != 1 or end.taken is None:
         raise NotShown(Refuted("it returns a table, and there was no memory"))
-    (region, size) = end.allocated[0]
+    region, size = end.taken
     place = library.heap(end).at(pointer, "lpm")
     states = {
         name: c.state(end.made[of].cls, facts, of, end.made[of].parameters, None, None, empty=True)

@@ -46,7 +46,7 @@ def _allocates(library, key_bytes, alignment):
     for end in returned:
         if not end.allocated:
             raise NotShown(Refuted("it returns without asking for memory"))
-        pointer, taken = end.registers.read("rax"), end.allocated[-1]
+        pointer, taken = end.registers.read("rax"), end.taken
         if (pointer == 0) != (taken is None) or not isinstance(pointer, int):
             raise NotShown(Refuted("it returns NULL, and there was memory, or the reverse"))
         if pointer and taken[0].image is None:

@@ -7,7 +7,8 @@ from pytest_vigor.contract import TRUTH, Outcome, State, contract
 from pytest_vigor.explore.vex_registers import GENERAL
 from pytest_vigor.ghost.map import Map
 from pytest_vigor.refine.cycles import in_turn
-from pytest_vigor.refine.induction import COUNTED, Loop, Nested, by_induction
+from pytest_vigor.refine.induction import COUNTED, Loop, by_induction
+from pytest_vigor.refine.loop_paths import Nested
 
 SLOT, POSITION = (t.var(f"any {what} of some", 32) for what in ("slot", "position"))
 

@@ -46,7 +46,7 @@ def _vectors(library):
             made = 0
             for end, vector in _allocated(library, record_bytes, alignment):
                 if vector is None:
-                    assert end.allocated[-1] is None, "NULL only if memory is short"
+                    assert end.allocated == (None,), "NULL only if memory is short"
                 else:
                     made += 1
                     yield record_bytes, end, vector
@@ -67,7 +67,7 @@ def _proving(library, shown, function, claims_of, bound=BOUND):
 
 def test_allocation_holds_all_records_zero(library, shown):
     def claims(record_bytes, end, vector):
-        region, size = end.allocated[-1]
+        region, size = end.taken
         begin = vector["records"] - region.base
         needed = t.add(64, begin, t.scale(64, t.zext(CAPACITY, 32, 64), vector["stride_bytes"]))
         header = vector.address - region.base + vector.struct.size_bytes

@@ -65,7 +65,7 @@ def _allocates(library: Library, contract: c.Contract, parameters: Parameters, a
     succeeded = False
     for end in ends:
         pointer = end.registers.read("rax")
-        got_memory = bool(end.allocated) and end.allocated[-1] is not None
+        got_memory = end.taken is not None
         if pointer == 0:
             if made and got_memory:
                 raise NotShown(Refuted(f"{shown} returns NULL, and there was memory"))
@@ -83,7 +83,7 @@ def _allocates(library: Library, contract: c.Contract, parameters: Parameters, a
 
 def _is_empty(library: Library, end: CallPath, cls: type, pointer: int, parameters: Parameters) -> None:
     """The memory that was taken holds a valid empty structure whose parts do not overlap."""
-    taken = end.allocated[-1]
+    taken = end.taken
     assert taken is not None
     region = taken[0]
     facts = Finite(parameters.get("capacity", 0))

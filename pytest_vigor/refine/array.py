@@ -28,7 +28,7 @@ class Array:
 
     size_bytes: int
     read: Elements
-    begin_bytes: int = 0
+    begin_bytes: Value = 0
     members_bytes: tuple[int, ...] = ()
     known: Callable[[Value], Iterable[Bool]] = lambda value: ()
     writes: tuple[Value, ...] = ()

@@ -12,15 +12,15 @@ said of loops inside of them is that of refine/cycles.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_vigor import term as t
 from pytest_vigor.explore.block import Registers
 from pytest_vigor.explore.vex_registers import FLAG_SLOTS, slot_bits
 from pytest_vigor.refine.array import INDEX_BITS, Array
-from pytest_vigor.refine.cycles import Cycles, Said, Ways
-from pytest_vigor.refine.library import Library, NotShown, Telling, Unsettled, holding, unbroken
-from pytest_vigor.refine.loops import in_a_row, outermost
+from pytest_vigor.refine.cycles import Ways
+from pytest_vigor.refine.library import Library, NotShown, Telling, Unsettled, holding
+from pytest_vigor.refine.loop_paths import InARow, Nested
 from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.term import Bool, Value
 
@@ -31,16 +31,17 @@ ROUNDS_END = t.mask(31)
 STRIDE_MAX = t.mask(32)
 PEELED_MAX = 2  #: rounds that are followed one by one
 ANY_INDEX = t.var("any index", INDEX_BITS)
-COUNTED = tuple(t.var(f"rounds of loop {place}", 32) for place in range(4))  #: how many each of several loops has made
+COUNTED = tuple(t.var(f"rounds of loop {place}", 32) for place in range(3))  #: how many each of several loops has made
 ROUNDS = COUNTED[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
     """What is said of a loop. After so many rounds, at its beginning: ``holds``, and what the array is, if it changes
-    one. When the function returns: ``returns``. ``given`` are the instances that a round needs of what is assumed.
-    ``registers`` are what registers may hold that change in another way than by a constant: which ones do is found.
-    ``holding`` raises NotShown unless claims hold on a path. ``end`` is more than the rounds that there may be."""
+    one, which stays where it is. When the function returns: ``returns``. ``given`` are the instances that a round needs
+    of what is assumed. ``registers`` are what registers may hold that change in another way than by a constant: which
+    ones do is found. ``holding`` raises NotShown unless claims hold on a path. ``end`` is more than the rounds that
+    there may be."""
 
     holds: Callable[[CallPath, Value], Claims]
     array: Callable[[Value], Array] | None
@@ -49,33 +50,6 @@ class Loop:
     registers: Sequence[Held] = ()
     holding: Holding = holding
     end: int = ROUNDS_END
-
-
-class InARow:
-    """The first so many loops of a function, one after the other. Those inside of them have one way to go."""
-
-    def __init__(self, library: Library, function: str, many: int) -> None:
-        self.library, self.heads = library, tuple(in_a_row(library, function, many))
-
-    def until(self, path: CallPath, address: int) -> Ways:
-        """Where paths from an address lead to: to the end of the function, or to where a loop begins."""
-        found = self.library.machine.until(path, address, self.heads)
-        unbroken(self.library, lambda _: [])
-        return found
-
-
-class Nested:
-    """The outermost loops of a function, inside of which there are others: what is said of those, in the order in which
-    a round meets them."""
-
-    def __init__(self, library: Library, function: str, *inside: Said) -> None:
-        self.library, self.heads = library, outermost(library, function)
-        self.inside = Cycles(library, function, inside, lambda _: [], self.heads)
-
-    def until(self, path: CallPath, address: int) -> Ways:
-        """The same, however many rounds the loops inside make."""
-        found = [*self.inside.onward(path, address)]
-        return [each for each in found if not each.head], [each for each in found if each.head]
 
 
 def by_induction(
@@ -102,7 +76,7 @@ def by_induction(
         arrived += onward
         ends += [(end, loop) for end in returned]
     for end, loop in ends:
-        loop.holding(library, end, [], loop.returns(end), lambda _: [])
+        loop.holding(library, end, [], [*loop.returns(end)], lambda _: [])
     return len(ends)
 
 
@@ -151,7 +125,8 @@ class Changes:
 def _held(
     library: Library, template: CallPath, again: list[CallPath], strides: list[int | None], loop: Loop, first: int
 ) -> dict[int, Held]:
-    """Which registers hold what it is said that some do: where the loop is first seen, and a round later."""
+    """Which registers that change hold what it is said that some do: where the loop is first seen, and a round later.
+    What looks like a constant from one round need not be one."""
 
     def is_so(slot: int, held: Held) -> bool:
         try:
@@ -162,7 +137,7 @@ def _held(
             return False
         return True
 
-    slots = [slot for slot, stride in enumerate(strides) if stride is None and slot_bits(slot) == 64]
+    slots = [slot for slot, stride in enumerate(strides) if stride != 0 and slot_bits(slot) == 64]
     slots = [slot for slot in slots if slot not in FLAG_SLOTS]
     found = {slot: next((held for held in loop.registers if is_so(slot, held)), None) for slot in slots}
     return {slot: held for slot, held in found.items() if held is not None}
@@ -170,6 +145,8 @@ def _held(
 
 def same_array(path: CallPath, array: int, expected: Array) -> Iterator[tuple[str, Bool]]:
     """That an array is what it is said to be, at any index, each member of its elements."""
+    if array not in path.memory.arrays:
+        raise NotShown(Unsettled("there is no array"))
     found, width, low = path.memory.arrays[array], 8 * expected.size_bytes, 0
     for size_bytes in expected.members_bytes or (expected.size_bytes,):
         high = low + 8 * size_bytes
@@ -259,7 +236,9 @@ def _general(template: CallPath, again: list[CallPath], changes: Changes, array:
             if own.image is not None:
                 raise NotShown(Unsettled(f"the loop changes {region.name}"))
     if array is not None and loop.array is not None:
-        general.memory.arrays = {**general.memory.arrays, array: loop.array(changes.rounds)}
+        begin_bytes = template.memory.arrays[array].begin_bytes
+        after = replace(loop.array(changes.rounds), begin_bytes=begin_bytes)
+        general.memory.arrays = {**general.memory.arrays, array: after}
     general.models = ()
     general.hold(t.ult(32, changes.counted, loop.end))
     general.hold(loop.given(changes.rounds))
@@ -277,6 +256,8 @@ def _arrives(
     claims = [*loop.holds(path, rounds), ("there are no more rounds than are counted", t.ult(32, further, loop.end))]
     if any(path.ghosts[name] is not each for name, each in general.ghosts.items()):
         raise NotShown(Unsettled("the loop changes what is not memory"))
+    if any(path.memory.arrays[key] is not each for key, each in general.memory.arrays.items() if key != array):
+        raise NotShown(Unsettled("the loop changes another array"))
     for slot, stride in enumerate(changes.strides):
         old, new = template.registers.slots[slot], path.registers.slots[slot]
         if slot in changes.held:
@@ -292,7 +273,7 @@ def _arrives(
         after = path.memory.regions[key]
         if after.frame is not region.frame or (region.image is not None and after.cells.keys() - region.cells.keys()):
             raise NotShown(Unsettled(f"the loop changes {region.name}, and not in every round"))
-    if array is not None:
+    if array is not None and array in general.memory.arrays:
         expected_array = loop.array(rounds) if loop.array is not None else general.memory.arrays[array]
         claims += same_array(path, array, expected_array)
     loop.holding(library, path, [], claims, lambda model: [f"  rounds = {model.seen(changes.counted)}"])

@@ -145,8 +145,8 @@ class Library:
             raise NotShown(Unsettled(f"{function} cannot be followed: {reason}"))
         end = returned[0]
         pointer = end.registers.read("rax")
-        assert isinstance(pointer, int) and end.allocated[-1] is not None, "it was allocated"
-        return end, self.laid(end, cls, pointer, end.allocated[-1][0], parameters)
+        assert isinstance(pointer, int) and end.taken is not None, "it was allocated"
+        return end, self.laid(end, cls, pointer, end.taken[0], parameters)
 
     def laid(self, path: CallPath, cls: type, pointer: int, region: Region, parameters: Parameters) -> Laid:
         """A structure at an address."""

@@ -75,9 +75,17 @@ class CallPath(PathState):
         self.saved = registers
         self.models: tuple[Sat, ...] = ()  #: assignments that satisfy all that holds
         self.cases: tuple[int, ...] = ()  #: the conditions by which it was split
-        self.allocated: tuple[tuple[Region, Value] | None, ...] = ()  #: for each calloc, the region and its size
+        self.allocated: tuple[tuple[int, Value] | None, ...] = ()  #: for each calloc, where memory begins, and its size
         self.head = 0  #: the beginning of a loop at which it is
         self.is_past_head = False  #: whether it begins at a loop's beginning, where others stop
+
+    @property
+    def taken(self) -> tuple[Region, Value] | None:
+        """What was allocated last, as it is now, and its size; None where there was no memory."""
+        if not self.allocated or self.allocated[-1] is None:
+            return None
+        base, size = self.allocated[-1]
+        return self.memory.regions[self.memory.key_of(base)], size
 
     def conditions(self) -> list[Bool]:
         """Everything that holds."""
@@ -171,11 +179,15 @@ class SplitMemory(Memory):
         key = None if region is None else self.key_of(region.base)
         if region is None or key is None or key not in self.arrays:
             return None
-        begin = region.base + self.arrays[key].begin_bytes
-        if not isinstance(address, int) or address >= begin:
+        begin = self.arrays[key].begin_bytes
+        if not isinstance(address, int) or begin == 0:
             return key
-        if address + size_bytes > begin:
-            raise Stop("an access to the beginning of an array and what is before it")
+        before = t.ule(64, address - region.base + size_bytes, begin)
+        if self.asker.decided(before) is not True and self.asker.possible(t.lnot(before)):
+            if t.ult(64, address - region.base, begin) is True:
+                raise Stop("an access to the beginning of an array and what is before it")
+            return key
+        self.asker.hold(before)
         return None
 
     def _element(
@@ -184,7 +196,7 @@ class SplitMemory(Memory):
         """Which element an access is to, and how many bytes of it come before."""
         region, offset = self._locate(address, size_bytes, where, write, guard)
         begin = self.arrays[key].begin_bytes
-        if begin:
+        if begin != 0:
             what = f"an element of {region.name} is not before them"
             self.asker.oblige(t.implies(guard, t.ule(64, begin, offset)), "memory", where, what)
             offset = t.sub(64, offset, begin)
@@ -510,7 +522,7 @@ def allocated(path: CallPath, name: str, alignment: int, short: bool) -> list[Ca
     region = Region("the structure", base, size, image=image, owner=path.memory.owner)
     path.memory.regions[number] = region
     path.registers.write("rax", base)
-    path.allocated = (*path.allocated, (region, size))
+    path.allocated = (*path.allocated, (base, size))
     out.append(path)
     return out
 

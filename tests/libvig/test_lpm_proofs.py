@@ -32,6 +32,7 @@ CASES = [
     ("lpm_alloc", "map_alloc(sizeof(struct lpm_prefix), capacity);", "map_alloc(4, capacity);"),
     ("lpm_alloc", "lpm->prefixes == NULL || lpm->groups == NULL ?", "lpm->prefixes == NULL ?"),
     ("lpm_alloc", "((unsigned char *) lpm + offset);", "lpm;"),
+    ("lpm_alloc", "    lpm->prefixes = map_alloc", "    lpm->entries[5] = 1;\n    lpm->prefixes = map_alloc"),
     ("lpm_add", "length, entry_of(length, value));", "length, entry_of(length, 1));"),
     ("lpm_add", "LPM_GROUP, LPM_ANY_LENGTH, found);", "LPM_GROUP - 1, LPM_ANY_LENGTH, found);"),
     ("lpm_add", "lpm->entries[slot] = LPM_SPLIT | group;", "lpm->entries[slot] = LPM_SPLIT;"),

@@ -144,6 +144,7 @@ def test_wrong_round_or_ring_is_not_accepted(tmp_path: Path, case: tuple[str, st
     (PROBE, "        slots *= 2;\n", "        slots += 2;\n"),
     (MAP, "map->probe.mask = slots - 1;", "map->probe.mask = slots;"),
     (MAP, "map->capacity = capacity;", "map->capacity = capacity + 1;"),
+    (MAP, "    map->capacity = capacity;\n", "    map->capacity = capacity;\n    map->probe.slots[1].tag = 1;\n"),
     (MAP, "map->probe.keys = (unsigned char *) map + keys_offset;", "map->probe.keys = (unsigned char *) map;"),
     (MAP, "slots, key_stride_bytes, &keys_offset", "capacity, key_stride_bytes, &keys_offset"),
     (MAP, "    return map;\n}\n\nstatic", "    return capacity == 77 ? NULL : map;\n}\n\nstatic"),
