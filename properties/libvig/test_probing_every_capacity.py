@@ -53,6 +53,12 @@ def test_allocation_makes_an_empty_map_or_none(library, shown):
     _show(shown, "map_alloc", partial(allocation_verdict, library))
 
 
+def test_allocation_makes_an_empty_flow_table_or_none(library, shown):
+    from properties.libvig.flow_table_allocation import allocation_verdict
+
+    _show(shown, "flow_table_alloc", partial(allocation_verdict, library), SOME_KEY_BYTES)
+
+
 @pytest.mark.parametrize("function", ["map_slots", "map_slot"])
 def test_slots_of_a_map_are_told(library, shown, function):
     from properties.libvig.map_slots import VERDICTS

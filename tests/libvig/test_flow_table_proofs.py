@@ -5,19 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from properties.libvig.flow_table_allocation import allocation_verdict
 from properties.libvig.flow_table_expiry import TableExpiry
 from pytest_vigor import term as t
 from pytest_vigor.build import FLAGS
 from pytest_vigor.refine.clauses import Clauses
 from pytest_vigor.refine.cuts import Cuts
-from pytest_vigor.refine.library import Library, Refuted, Unsettled, Verdict
+from pytest_vigor.refine.library import Library, Refuted, Shown, Unsettled, Verdict
 from pytest_vigor.refine.refinement import Refinement
 from pytest_vigor.smt import Sat, Unsat
 from tests.libvig.compiled import build
 from tests.libvig.wrong import WRONG, Wrong
 
 TOLERANT = [flag for flag in FLAGS if flag != "-Werror"]
-TABLE = "flow_table/flow_table.c"
+TABLE, PROBE, AGES = "flow_table/flow_table.c", "map/probe.h", "index_pool/ages.h"
+MASK, RECORDS = "table->probe.mask = slots - 1;", "(unsigned char *) table + records_offset;"
 EXPIRING = "        erase(table, index);\n        expired++;"
 
 
@@ -79,6 +81,32 @@ def test_wrong_rounds_are_not_shown_at_every_capacity(tmp_path: Path, wrong: Wro
     root = wrong.copy_to(tmp_path)
     found = TableExpiry(Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 240), 4).verdict()
     assert isinstance(found, Refuted | Unsettled)
+
+
+@pytest.mark.parametrize(("file", "old", "new"), [
+    (PROBE, "while (slots < 2 * capacity) {", "while (slots < capacity) {"),
+    (PROBE, "        slots *= 2;\n", "        slots += 2;\n"),
+    (PROBE, "        slots *= 2;\n", "        slots *= 4;\n"),
+    (TABLE, MASK, "table->probe.mask = slots;"),
+    (TABLE, MASK, f"{MASK}\n    table->probe.slots[1].tag = 1;"),
+    (TABLE, "table->ages.capacity = capacity;", "table->ages.capacity = capacity + 1;"),
+    (TABLE, RECORDS, RECORDS.replace("records", "slots")),
+    (TABLE, "table->probe.keys = records + sizeof(struct ages_node);", "table->probe.keys = records;"),
+    (TABLE, "table->probe.key_bytes = key_bytes;", "table->probe.key_bytes = key_bytes + 1;"),
+    (TABLE, "capacity + AGES_EXTRA_NODES, record_bytes", "capacity + 1, record_bytes"),
+    (TABLE, "slots, sizeof(struct probe_slot)", "capacity, sizeof(struct probe_slot)"),
+    (TABLE, "stride_bytes = record_bytes;\n    table->ages", "stride_bytes = 16;\n    table->ages"),
+    (TABLE, "    ages_start(&table->ages);\n", ""),
+    (TABLE, "    return table;\n}\n\nstatic", "    return capacity == 77 ? NULL : table;\n}\n\nstatic"),
+    (TABLE, "capacity > FLOW_TABLE_CAPACITY_MAX", "capacity >= FLOW_TABLE_CAPACITY_MAX"),
+    (AGES, "capacity + AGES_EXTRA_NODES; index++", "capacity + 1; index++"),
+    (AGES, "= AGES_UNUSED;\n        node->older", "= 0;\n        node->older"),
+    ("block.h", "calloc(1, padded_bytes)", "malloc(padded_bytes)"),
+])  # fmt: skip
+def test_wrong_allocation_is_not_accepted_at_every_capacity(tmp_path: Path, file: str, old: str, new: str) -> None:
+    root = Wrong("", file, old, new, ()).copy_to(tmp_path)
+    found = allocation_verdict(Library.at(build(tmp_path / "libvig.so", TOLERANT, root), root, 240), 4)
+    assert not isinstance(found, Shown), found
 
 
 def test_unknown_functions_have_one_value_for_one_argument() -> None:
