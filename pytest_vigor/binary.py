@@ -87,8 +87,9 @@ class Relocation:
 class Binary:
     """A shared object in memory at IMAGE_BASE.
 
-    `exports` are its functions, `objects` its visible data with their sizes, `imports` the names of the functions and
-    data that it expects from elsewhere, at made-up addresses. `constant_ranges` are the addresses, first and behind
+    `exports` are its functions, `objects` its visible data with their sizes, `hidden` all other data that has names,
+    unless it was stripped of these, `imports` the names of the functions and data that it expects from elsewhere, at
+    made-up addresses. `constant_ranges` are the addresses, first and behind
     the last, that never change after loading. `initialisers` run before anything else does.
     """
 
@@ -98,6 +99,7 @@ class Binary:
     constant_ranges: tuple[tuple[int, int], ...]
     exports: dict[str, int]
     objects: dict[str, tuple[int, int]]
+    hidden: tuple[tuple[str, int, int], ...]  #: name, address and size in bytes, by address
     imports: dict[int, str]
     relocations: tuple[Relocation, ...]
     initialisers: tuple[int, ...]
@@ -177,6 +179,7 @@ class _Loader:
         self.symbols: list[_Symbol] = []
         self.imports: dict[str, int] = {}
         self.constant: list[tuple[int, int]] = []
+        self.table: Any = None
         self.relocations: list[Relocation] = []
 
     def load(self) -> Binary:
@@ -195,17 +198,16 @@ class _Loader:
         )
         self.constant += [(segment.address, segment.end) for segment in segments if not segment.writable]
         defined = [symbol for symbol in self.symbols if symbol.defined and symbol.name]
+        data = [each for each in defined if each.type in (_SymbolType.OBJECT, _SymbolType.COMMON)]
+        objects = {each.name: (self._address(each), each.size_bytes) for each in data}
         return Binary(
             path=self.path,
             digest=hashlib.sha256(self.content).hexdigest(),
             segments=segments,
             constant_ranges=_merge(self.constant),
             exports={each.name: self._address(each) for each in defined if each.type == _SymbolType.FUNC},
-            objects={
-                each.name: (self._address(each), each.size_bytes)
-                for each in defined
-                if each.type in (_SymbolType.OBJECT, _SymbolType.COMMON)
-            },
+            objects=objects,
+            hidden=tuple(sorted(self._hidden(set(objects.values())), key=lambda each: each[1:])),
             imports={address: name for name, address in self.imports.items()},
             relocations=tuple(self.relocations),
             initialisers=self._read_initialisers(),
@@ -230,6 +232,7 @@ class _Loader:
             kind = _SHARED_OBJECT_KINDS.get(elf["e_type"], f"of the kind {elf['e_type']}")
             raise BinaryError(f"{self.path} is {kind}, not a shared object", _REMEDY_SHARED)
         self.dynamic: Any = None
+        self.table = elf.get_section_by_name(".symtab")
         end = 0
         for segment in elf.iter_segments():
             header = segment.header
@@ -265,6 +268,14 @@ class _Loader:
             start = names + name
             text = self.content[start : self.content.index(b"\0", start)].decode()
             yield _Symbol(text, info & 15, info >> 4 == 2, section != 0, section == 0xFFF1, value, size_bytes)
+
+    def _hidden(self, visible: set[tuple[int, int]]) -> Iterator[tuple[str, int, int]]:
+        """Data that only the symbol table for linkers and debuggers names, which the loader does without."""
+        for symbol in self.table.iter_symbols() if self.table is not None else ():
+            place = IMAGE_BASE + symbol["st_value"], symbol["st_size"]
+            is_data = symbol["st_info"]["type"] == "STT_OBJECT" and symbol["st_shndx"] not in ("SHN_UNDEF", "SHN_ABS")
+            if is_data and place[1] and place not in visible:
+                yield symbol.name, *place
 
     def _slice(self, start: int, size_bytes: int) -> bytes:
         if start + size_bytes > len(self.content):

@@ -46,6 +46,9 @@ class Asker(Protocol):
     def oblige(self, condition: Bool, kind: str, where: int, detail: str = "") -> None:
         """Adds an obligation; raises Failed where it cannot hold."""
 
+    def possible(self, *conditions: Bool) -> bool:
+        """Whether conditions can all hold here; yes where nobody knows."""
+
     def values(self, value: Value, width: int, limit: int) -> list[int]:
         """Every value that a term can have here; raises Stop beyond the limit."""
 
@@ -171,11 +174,22 @@ class Memory:
         self, const: int, offset: Value, base: int, size_bytes: int, what: str, where: int, guard: Bool
     ) -> None:
         """An index into an object that the binary names must not leave it for its neighbour."""
+
+        def within(start: int, size: int) -> Bool:
+            return t.ule(ADDRESS_BITS, t.sub(ADDRESS_BITS, offset, start - base), max(size - size_bytes, 0))
+
         for name, (start, size) in self.binary.objects.items():
             if start <= const < start + size:
-                inner = t.sub(ADDRESS_BITS, offset, start - base)
-                inside = t.ule(ADDRESS_BITS, inner, max(size - size_bytes, 0))
-                self.asker.oblige(t.implies(guard, inside), "memory", where, f"{what} stays within {name}")
+                self.asker.oblige(t.implies(guard, within(start, size)), "memory", where, f"{what} stays within {name}")
+        around = [each for each in self.binary.hidden if each[1] <= const < each[1] + each[2]]
+        if around:
+            inside = t.lor(*(within(*each[1:]) for each in around))
+            # An index that starts at one may be added to an address before its array, where something else lies.
+            if all(const != start for _, start, _ in around) and not self.asker.possible(guard, inside):
+                end = max(start + size for _, start, size in around)
+                behind = next((each for each in self.binary.hidden if each[1] >= end), None)
+                inside = within(*behind[1:]) if behind is not None else True
+            self.asker.oblige(t.implies(guard, inside), "memory", where, f"{what} stays within {around[0][0]}")
 
     def load(self, address: Value, size_bytes: int, where: int, guard: Bool = True) -> Value:
         """Little-endian bytes at an address."""
@@ -266,9 +280,10 @@ class Memory:
         region, offset = self._locate(address, size_bytes, where, True, guard)
         region = self.own(region)
         if region.frame is not None:
-            if isinstance(value, Term) and value.undefined:
-                self.asker.oblige(independent(value), "initialised", where, "what is written to the packet")
             short = t.extract(offset, ADDRESS_BITS, OFFSET_BITS - 1, 0)
+            for each, what in ((value, "what is written to the packet"), (short, "where the packet is written")):
+                if isinstance(each, Term) and each.undefined:
+                    self.asker.oblige(independent(each), "initialised", where, what)
             region.frame = region.frame.write(short, size_bytes, value, guard)
             return
         if isinstance(offset, int):
