@@ -25,7 +25,7 @@ class Order:
     ) -> None:  # fmt: skip
         self.table, self.key, self.available, self.backend = table, key, available, backend
         self.first, self.skip = first, skip
-        self.visits = t.scale(BITS, table.backends, VISITS_PER_BACKEND)
+        self.visits = t.scale(BITS, table.backend_count, VISITS_PER_BACKEND)
 
     def rank(self, backend: Value) -> Value:
         """Where a backend is in the order."""
@@ -38,8 +38,8 @@ class Order:
     def following(self, slot: Value) -> Value:
         """The slot after one."""
         further = t.add(BITS, slot, self.skip)
-        around = t.sub(BITS, further, self.table.slots)
-        return t.ite(BITS, t.ult(BITS, further, self.table.slots), further, around)
+        around = t.sub(BITS, further, self.table.slot_count)
+        return t.ite(BITS, t.ult(BITS, further, self.table.slot_count), further, around)
 
     def of_places(self, visit: Value) -> Claims:
         """What the slot of the first visit is, and of the one after a visit."""
@@ -52,7 +52,7 @@ class Order:
         rank = self.rank(backend)
         met = t.eq(BITS, self.backend(self.place(rank)), backend)
         late = t.eq(BITS, rank, t.add(BITS, self.visits, backend))
-        is_one = t.ult(BITS, backend, self.table.backends)
+        is_one = t.ult(BITS, backend, self.table.backend_count)
         yield "it is met, or late", t.implies(is_one, t.ite(0, t.ult(BITS, rank, self.visits), met, late))
 
     def of_visit(self, visit: Value, backend: Value) -> Claims:
@@ -64,7 +64,7 @@ class Order:
 
     def is_available(self, backend: Value) -> Bool:
         """Whether a backend may be chosen."""
-        return t.land(self.available.flows.used(backend), t.ult(BITS, backend, self.table.backends))
+        return t.land(self.available.flows.used(backend), t.ult(BITS, backend, self.table.backend_count))
 
     def passed_none(self, rank: Value, backend: Value) -> Claims:
         """That a backend, if it is available, is not among those of a lower rank."""

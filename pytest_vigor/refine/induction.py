@@ -236,8 +236,9 @@ def _general(template: CallPath, again: list[CallPath], changes: Changes, array:
             if own.image is not None:
                 raise NotShown(Unsettled(f"the loop changes {region.name}"))
     if array is not None and loop.array is not None:
-        begin_bytes = template.memory.arrays[array].begin_bytes
-        after = replace(loop.array(changes.rounds), begin_bytes=begin_bytes)
+        begin_bytes, after = template.memory.arrays[array].begin_bytes, loop.array(changes.rounds)
+        if after.begin_bytes != begin_bytes:
+            after = replace(after, begin_bytes=begin_bytes)
         general.memory.arrays = {**general.memory.arrays, array: after}
     general.models = ()
     general.hold(t.ult(32, changes.counted, loop.end))
