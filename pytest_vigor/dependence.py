@@ -84,7 +84,7 @@ class Dependence:
         path = _source(name)
         if path is None or path.startswith(_PACKAGE):
             return "", frozenset()  # built in, no module at all, or here: the tool's own text is looked at elsewhere
-        if not _is_own_path(path):
+        if not is_own_path(path):
             about = os.stat(path)
             return f"{about.st_mtime_ns} {about.st_size}", frozenset()
         return _text(path, name)
@@ -197,10 +197,10 @@ def plain(value: Any) -> str | None:
 
 def _is_own(module: ModuleType) -> bool:
     path = getattr(module, "__file__", None)
-    return path is not None and _is_own_path(path)
+    return path is not None and is_own_path(path)
 
 
-def _is_own_path(path: str) -> bool:
+def is_own_path(path: str) -> bool:
     """Whether it belongs to the project that is being tested, rather than to Python, to what is installed, or here."""
     if not path.endswith(".py") or path.startswith((*_INSTALLED, _PACKAGE)):
         return False

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_vigor.identity import asked_about_identity
 from pytest_vigor.items import arguments_of, network_function
 from pytest_vigor.network_function import NetworkFunction
 from pytest_vigor.render import claim_of, failure
-from pytest_vigor.verdict import Fuzzed, Proved, Refuted, Replayed, Verdict
+from pytest_vigor.verdict import Fuzzed, Proved, Refuted, Replayed, Unknown, Verdict
 
 if TYPE_CHECKING:
     from pytest_vigor.check import Checker
@@ -159,7 +160,15 @@ def _prove(
     started = monotonic()
     looked_at: set[int] = set()
     reach = bool(item.config.getoption("vigor_reach"))
-    verdict = checker.verdict(nf, function, claim, item.name, looked_at, reach)
+    asked = asked_about_identity(item.obj)
+    verdict: Verdict = (
+        Unknown(
+            f"the property asks whether something is True or False, or of which type it is, in {asked}",
+            "compare with ==, or use the condition as it is",
+        )
+        if asked
+        else checker.verdict(nf, function, claim, item.name, looked_at, reach)
+    )
     if isinstance(verdict, Refuted):
         verdict = _reached(item, nf, function, claim, verdict)
     subject = explored.subject

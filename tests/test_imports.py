@@ -44,6 +44,7 @@ FLOORS = """
 1  known
 1  comparisons
 1  build binary headers lines record structs
+0  identity
 0  network_function assumption compiler frame hooks number packet trace verdict
 0  addresses ahead dependence notation
 0  layout term

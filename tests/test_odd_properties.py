@@ -119,3 +119,49 @@ def test_symbols_are_what_they_natively_are(project: Project) -> None:
     for name in ("test_number", "test_pattern", "test_truth"):
         assert ran.verdict(name) == "Refuted"
         assert "CONFIRMED" in ran.said(name)
+
+
+def test_questions_about_identity_are_unknown(project: Project) -> None:
+    project.write("asking.py", """
+        def is_short(packet):
+            return (packet.length < 100) is True
+    """)
+    project.properties("""
+        import functools
+
+        import asking
+        from asking import is_short
+
+        def named(property):
+            @functools.wraps(property)
+            def renamed(step):
+                property(step)
+            return renamed
+
+        def test_is_not_true(step):
+            assert (step.packet.length > 100) is not True
+
+        def test_is_true_elsewhere(step):
+            assert not is_short(step.packet)
+
+        def test_is_true_in_a_module(step):
+            assert not asking.is_short(step.packet)
+
+        def test_is_no_integer(step):
+            assert type(step.packet.length) is not int
+
+        @named
+        def test_is_not_true_within(step):
+            assert all((step.packet.byte(k) == 7) is not True for k in range(2))
+
+        def test_is_compared(step):
+            assert (step.packet.length < 65536) == True and step.packet is not None
+    """)
+    ran = project.prove()
+    assert ran.verdict("test_is_compared") == "Proved"
+    for name, verdict in ran.outcomes.items():
+        if name != "test_is_compared":
+            assert verdict == "failed" and ran.verdict(name) == "Unknown"
+            assert "whether something is True or False, or of which type it is, in" in ran.said(name)
+    assert len(ran.outcomes) == 6
+    assert "in asking.py:3" in ran.said("test_is_true_elsewhere")
