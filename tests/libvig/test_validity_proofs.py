@@ -68,7 +68,6 @@ REFUSES = [
     (USED, USED.replace("slot++", "slot += 2")),
     ("probe->mask < 2 * map->capacity - 1", "probe->mask < 2 * map->capacity"),
     ("map->size > map->capacity ||", "map->size >= map->capacity ||"),
-    ("used != map->size", "used == map->size"),
     ("(tag != probe_tag(key, probe->key_bytes) ||", "(tag == probe_tag(key, probe->key_bytes) ||"),
     ("find(map, key, tag) != slot)", "find(map, key, tag) == slot)"),
     ("find(map, key, tag) != slot)", "find(map, key, tag) != slot || slot == 77)"),
@@ -81,6 +80,7 @@ NOT_ACCEPTED = [
     (LOOKED_AT, LOOKED_AT.replace("<= probe->mask", "<= probe->mask + 1")),
     (LOOKED_AT, LOOKED_AT.replace("slot++", "slot ^= 1")),
     ("            used++;\n", "            used++;\n            probe->slots[slot].value = 0;\n"),
+    ("used != map->size", "used == map->size"),
 ]
 
 
