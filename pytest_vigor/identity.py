@@ -72,8 +72,8 @@ def _lines(code: CodeType) -> Iterator[int]:
 @cache
 def _questions(path: str) -> tuple[int, ...]:
     """The lines of a file in which something is asked about identity."""
-    found = []
-    for node in ast.walk(ast.parse(Path(path).read_bytes())):
+    file, found = Path(path), []
+    for node in ast.walk(ast.parse(file.read_bytes() if file.is_file() else b"")):  # code may claim any file
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
             for operator, *pair in zip(node.ops, sides, sides[1:], strict=False):
