@@ -145,7 +145,7 @@ class Judging:
         self.work: list[tuple[list[Decision], Sat | None, int]] = []
         self._ended: Exception | None = None  #: why no more runs can be of use
         self._strays = 0
-        self._writes = False  #: whether a run that came to its end made something symbolic text
+        self._writes = False  #: whether a run that found nothing wrong made something symbolic text
         self.doubts = 0  #: how often this run went on though nobody knew whether it could
         self.looked = False  #: whether some run is not left out by what the property assumes
         self.broken: Duty | None = None
@@ -306,8 +306,8 @@ class Judging:
                     self.function(step)
             self.looked = True
             self._writes |= run.is_written
-        except Discarded:
-            pass
+        except Discarded:  # be it for what a text says
+            self._writes |= run.is_written
         except Beyond:
             if self.possible():
                 reason = self.path.reason or "a path ended before the NF returned"

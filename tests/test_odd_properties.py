@@ -85,12 +85,19 @@ def test_text_of_symbols_decides_nothing(project: Project) -> None:
         def test_by_str(step):
             assert str(step.packet.length > 100) != "True"
 
+        def test_by_what_is_assumed(step):
+            if step.packet.length == 20:
+                assume(str(step.packet.length) == "20")
+                assert False
+
+            assert not step.flooded
+
         def test_only_said(step):
             assert not step.flooded, f"of {step.packet.length:#06x} bytes, {step.packet.length > 14}"
     """)
     ran = project.prove()
     assert ran.verdict("test_only_said") == "Proved"
-    for name in ("test_by_format", "test_by_str"):
+    for name in ("test_by_format", "test_by_str", "test_by_what_is_assumed"):
         assert ran.verdict(name) == "Unknown"
         assert "makes text of what is symbolic" in ran.said(name)
 
