@@ -89,8 +89,8 @@ class Binary:
 
     `exports` are its functions, `objects` its visible data with their sizes, `hidden` all other data that has names,
     unless it was stripped of these, `imports` the names of the functions and data that it expects from elsewhere, at
-    made-up addresses. `constant_ranges` are the addresses, first and behind
-    the last, that never change after loading. `initialisers` run before anything else does.
+    made-up addresses. `constant_ranges` are the addresses, first and behind the last, that never change after loading.
+    `initialisers` run before anything else does.
     """
 
     path: Path

@@ -143,14 +143,18 @@ def _called(value: Any, seen: set[int]) -> str:
     if not isinstance(value, FunctionType):
         wrapped = getattr(value, "__wrapped__", None)
         return "" if wrapped is None else _called(wrapped, seen)
-    held = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
-    for cell in value.__closure__ or ():
-        try:
-            held.append(cell.cell_contents)
-        except ValueError:  # it has none yet
-            continue
+    held = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values(), *closed_over(value)]
     shown = [_called(each, seen) if isinstance(each, FunctionType | partial) else _part(each) for each in held]
     return f"{_code(value.__code__)} {shown}"
+
+
+def closed_over(function: FunctionType) -> Iterator[Any]:
+    """What a function has of those that it was made within."""
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # it has none yet
+            continue
 
 
 def _code(code: CodeType) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from pytest_vigor.dependence import is_own_path
+from pytest_vigor.dependence import closed_over, is_own_path
 
 _ORDERS = ast.Lt | ast.LtE | ast.Gt | ast.GtE
 
@@ -42,16 +42,8 @@ def _functions(property_: Callable[..., Any]) -> Iterator[FunctionType]:
         named = [each.__globals__[name] for name in sorted(names) if name in each.__globals__]
         modules = [value for value in named if isinstance(value, ModuleType)]
         waiting += named
-        waiting += [getattr(each, "__wrapped__", None), *_closed_over(each)]
+        waiting += [getattr(each, "__wrapped__", None), *closed_over(each)]
         waiting += [vars(module).get(name) for module in modules for name in sorted(names)]
-
-
-def _closed_over(function: FunctionType) -> Iterator[Any]:
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:  # it has none yet
-            continue
 
 
 def _names(code: CodeType) -> Iterator[str]:

@@ -105,7 +105,8 @@ class Shrinking:
         if condition is False or self.checks >= CHECK_LIMIT:
             return False
         self.checks += 1
-        answer = self._like_this_one(condition) or self.solver.check(self._plain(condition))
+        plain = self._plain(condition)
+        answer = self._like_this_one(plain) or self.solver.check(plain)
         if isinstance(answer, Sat):
             self._add(condition)
             self.answer = answer
@@ -115,7 +116,7 @@ class Shrinking:
     def _like_this_one(self, condition: Bool) -> Sat | None:
         """A refutation with which a wish comes true and that is like the one that there is, if it is about sums: any
         other would be hard to find."""
-        asked = [*self.solver.conditions, self._plain(condition)]
+        asked = [*self.solver.conditions, condition]
         if not any(map(self.solver.translator.products, asked)):
             return None
         return next(filter(None, mended(self.solver, self.answer, asked)), None)
