@@ -6,8 +6,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from functools import cache
+from inspect import getattr_static
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from pytest_vigor.dependence import closed_over, is_own_path
@@ -33,17 +34,18 @@ def _functions(property_: Callable[..., Any]) -> Iterator[FunctionType]:
     seen: set[FunctionType] = set()
     while waiting:
         each = waiting.pop()
-        each = each.__func__ if isinstance(each, MethodType) else each
+        each = getattr(each, "__func__", each)  # of a method
+        waiting += [getattr(each, "__wrapped__", None)] if callable(each) else []
         if not isinstance(each, FunctionType) or each in seen or not is_own_path(each.__code__.co_filename):
             continue
         seen.add(each)
         yield each
         names = set(_names(each.__code__))
+        names.add(each.__qualname__.split(".")[0])  # its class, of which it may call other methods
         named = [each.__globals__[name] for name in sorted(names) if name in each.__globals__]
-        modules = [value for value in named if isinstance(value, ModuleType)]
-        waiting += named
-        waiting += [getattr(each, "__wrapped__", None), *closed_over(each)]
-        waiting += [vars(module).get(name) for module in modules for name in sorted(names)]
+        places = [value for value in named if isinstance(value, ModuleType | type)]
+        waiting += [*named, *closed_over(each)]
+        waiting += [getattr_static(place, name, None) for place in places for name in sorted(names)]
 
 
 def _names(code: CodeType) -> Iterator[str]:

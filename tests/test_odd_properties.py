@@ -161,6 +161,20 @@ def test_questions_about_identity_are_unknown(project: Project) -> None:
         def test_is_not_true_within(step):
             assert all((step.packet.byte(k) == 7) is not True for k in range(2))
 
+        @functools.cache
+        def limit(short):
+            return 100 if short is True else 200
+
+        def test_is_true_in_what_is_cached(step):
+            assert limit(step.packet.length < 0) == 200
+
+        class TestClass:
+            def is_long(self, packet):
+                return (packet.length > 100) is True
+
+            def test_is_true_in_a_method(self, step):
+                assert not self.is_long(step.packet)
+
         exec(compile("def from_nowhere(packet): return packet.length < 65536", "nowhere.py", "exec"))
 
         def test_is_compared(step):
@@ -172,5 +186,5 @@ def test_questions_about_identity_are_unknown(project: Project) -> None:
         if name != "test_is_compared":
             assert verdict == "failed" and ran.verdict(name) == "Unknown"
             assert "whether something is True or False, or of which type it is, in" in ran.said(name)
-    assert len(ran.outcomes) == 6
+    assert len(ran.outcomes) == 8
     assert "in asking.py:3" in ran.said("test_is_true_elsewhere")
