@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
@@ -18,6 +15,7 @@ from pytest_vigor.contract import Contracts, Scalar, collect, module_at
 from pytest_vigor.counterexample import Counterexample, Reach
 from pytest_vigor.dependence import Dependence
 from pytest_vigor.errors import VigorError
+from pytest_vigor.footprint import Lavish
 from pytest_vigor.free_fields import free_in
 from pytest_vigor.headers import Header, header_digest, read_header
 from pytest_vigor.instance import Owed
@@ -42,19 +40,7 @@ from pytest_vigor.verdict import Proved, Refuted, Unknown, Verdict
 from pytest_vigor.work import Exhausted, Work
 
 ATTEMPTS = 4
-GARBAGE = (50_000, 20, 100)  #: Python's thresholds for collecting it: terms are many, and in no cycles
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  #: as <malloc.h> has them
-KEPT_BYTES = 1 << 28
 NATIVE_CPU_SECONDS = 2.0
-
-
-def _be_lavish() -> None:
-    """Has this process keep memory that it is soon to need again: a short question makes and frees megabytes."""
-    gc.freeze()
-    gc.set_threshold(*GARBAGE)
-    with suppress(AttributeError, OSError):  # it is glibc's
-        for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            ctypes.CDLL(None).mallopt(option, KEPT_BYTES)
 
 
 class Unwanted(Exception):
@@ -68,6 +54,7 @@ class Explored:
     nf: NetworkFunction
     binary: Binary
     subject: Subject
+    terms: t.Apart
     cached: bool
     seconds: float
     given_up: Unknown | None = None
@@ -96,12 +83,17 @@ class Checker:
     explored: dict[NetworkFunction, Explored] = field(default_factory=dict)
     _contracts: tuple[Contracts, str] | None = None
     _binaries: dict[NetworkFunction, tuple[Binary, str]] = field(default_factory=dict)
+    _lavish: Lavish = field(init=False)
     _session: str = field(default_factory=lambda: token_hex(8))  #: which processes that it has begun share
 
     def __post_init__(self) -> None:
         bound_memory(self.work.memory_mib)
         interruptible()
-        _be_lavish()
+        self._lavish = Lavish()
+
+    def close(self) -> None:
+        """Leaves the process as it was found, but for what z3 may take."""
+        self._lavish.close()
 
     @property
     def contracts(self) -> Contracts:
@@ -131,8 +123,8 @@ class Checker:
 
     def explore(self, nf: NetworkFunction) -> Explored:
         """The NF's Behaviour and what holds between its steps: from the cache, or found out now."""
-        t.keep_apart(nf)
         known = self.explored.get(nf)
+        terms = t.keep_apart(None if known is None else known.terms)
         if known is not None:
             return known
         started = perf_counter()
@@ -143,7 +135,7 @@ class Checker:
             if subject is None:
                 subject, given_up = self._explore(nf, binary, key)
         self.work.end()
-        out = Explored(nf, binary, subject, cached, perf_counter() - started, given_up)
+        out = Explored(nf, binary, subject, terms, cached, perf_counter() - started, given_up)
         for duty in subject.duties:
             self._look_for_hang(out, duty)
         self.explored[nf] = out
@@ -236,7 +228,7 @@ class Checker:
         if self.only_proofs and not isinstance(verdict, Proved):
             raise Unwanted
         if isinstance(verdict, Refuted):
-            explored, verdict = self._as_if_alone(explored, function, verdict, name)
+            explored, verdict = self._as_if_alone(explored, function, verdict)
         self.work.end()
         if isinstance(verdict, Unknown):
             return self._located(explored, verdict)
@@ -258,19 +250,19 @@ class Checker:
         ))  # fmt: skip
 
     def _as_if_alone(
-        self, explored: Explored, function: Callable[[Step], Any], verdict: Refuted, name: str
+        self, explored: Explored, function: Callable[[Step], Any], verdict: Refuted
     ) -> tuple[Explored, Refuted]:
         """The refutation that is found where nothing was asked before: which one a solver finds depends on its past,
         and people are to see the same each time."""
         believed = explored.subject
         texts, kept = [each.text for each in believed.invariants], b.dump(believed.behaviour)
-        t.keep_apart((explored.nf, name))
+        terms = t.keep_apart()
         alone = self._subject(kept, believed.header, texts)
         try:
             alone.duties = obligations(alone) if believed.duties else []
         except Exhausted:
             return explored, verdict
-        again = replace(explored, subject=alone)
+        again = replace(explored, subject=alone, terms=terms)
         for duty in alone.duties:
             self._look_for_hang(again, duty)
         found = judge(alone, function, verdict.claim)

@@ -103,11 +103,13 @@ def _trials(config: pytest.Config) -> Trials:
 
 
 def close(config: pytest.Config) -> None:
-    """Ends the processes in which network functions ran."""
+    """Ends other processes, and leaves this one as it was."""
     if _TRIALS in config.stash:
         config.stash[_TRIALS].close()
     if _PROOFS in config.stash:
         config.stash[_PROOFS].close()
+    if _CHECKER in config.stash:
+        config.stash[_CHECKER].close()
 
 
 def work_of(config: pytest.Config) -> Work | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -28,7 +28,7 @@ def struct_bits(struct: Struct, prefix: str) -> Value:
 
 
 @lru_cache(maxsize=64)  # every run of a property asks for the configuration
-def _struct_bits(struct: Struct, prefix: str, _subject: Hashable) -> Value:
+def _struct_bits(struct: Struct, prefix: str, _subject: int) -> Value:
     parts: list[tuple[int, Value]] = []
     end = struct.size_bytes
     for leaf in sorted(scalars(struct), key=lambda each: each.offset, reverse=True):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic, process_time
 
+from pytest_vigor.footprint import give_back, memory_bytes
+
 TELL_SECONDS = 1.0  #: between two reports of progress
 ESTIMATE_SECONDS = 2.0  #: of work, before the rest is estimated
 LOOK_SECONDS = 0.02  #: of CPU time, between two looks at the memory in use
+GIVEN_BACK = 10  #: times as long as giving memory back took is not looked again
 MIB = 1 << 20
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Exhausted(Exception):
@@ -21,12 +22,6 @@ class Exhausted(Exception):
     def __init__(self, budget: str, remedy: str) -> None:
         super().__init__(budget)
         self.remedy = remedy
-
-
-def memory_bytes() -> int:
-    """The memory that this process has in use."""
-    with open("/proc/self/statm", "rb", buffering=0) as file:
-        return int(file.read().split()[1]) * _PAGE_BYTES
 
 
 @dataclass(slots=True)
@@ -96,9 +91,16 @@ class Work:
         if not self.memory_mib or now < self._look_at_memory:
             return
         self._look_at_memory = now + LOOK_SECONDS
-        if memory_bytes() > self.memory_mib * MIB:
-            self._look_at_memory = 0.0
+        if not self._has_too_much():
+            return
+        give_back()
+        self._look_at_memory = 0.0
+        if self._has_too_much():
             raise Exhausted(f"{self.memory_mib:g} MiB of memory", "raise --vigor-memory")
+        self._look_at_memory = process_time() + GIVEN_BACK * (process_time() - now)
+
+    def _has_too_much(self) -> bool:
+        return memory_bytes() > self.memory_mib * MIB
 
     def _report(self) -> None:
         now = monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -12,16 +13,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from textwrap import dedent
 from typing import Any
 
 import pytest
 
+import pytest_vigor
 from pytest_vigor.build import FLAGS, build_nf
 
-# Runs of pytest inside this process put sys.modules back as it was, and extension modules cannot be loaded twice.
-MODULES = ("check", "explore.explorer", "lines", "trial", "failures", "capture")
-for module in ("archinfo", "pyvex", "z3", *(f"pytest_vigor.{name}" for name in MODULES)):
+# Runs of pytest inside this process put sys.modules back as it was. Extension modules cannot be loaded twice, and what
+# is loaded anew each time mostly stays in memory.
+LIBRARIES = (
+    "archinfo", "elftools.elf.elffile", "filelock", "msgspec", "pyvex", "rich.console", "scapy.all", "z3",
+)  # fmt: skip
+for module in (*LIBRARIES, *(found.name for found in walk_packages(pytest_vigor.__path__, "pytest_vigor."))):
     import_module(module)
 
 #: A property that is judged at once, and one that never is.
@@ -154,7 +160,9 @@ class Project:
                 for key, value in report.user_properties:
                     if key == "vigor":
                         records[name] = json.loads(value)
-        return Ran(int(found.ret), outcomes, texts, records, found.stdout.str())
+        ran = Ran(int(found.ret), outcomes, texts, records, found.stdout.str())
+        gc.collect()  # much of z3's memory may hang on few objects
+        return ran
 
     def prove(self, *arguments: str) -> Ran:
         """Runs ``pytest --vigor`` in this process."""

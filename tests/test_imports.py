@@ -50,7 +50,8 @@ FLOORS = """
 0  layout term
 0  arithmetic
 0  room
-0  errors interrupt watch work
+1  work
+0  errors footprint interrupt watch
 """
 
 LINES = [line.split() for line in FLOORS.strip().splitlines()]

@@ -139,8 +139,8 @@ def test_functions_in_random_terms_have_consistent_models(seed: int) -> None:
 
 
 def test_unknowns_of_one_name_are_one_unknown_for_whomever_they_were_made() -> None:
-    terms = []
-    for whom in ("one", "other", "one"):
+    one, terms = t.keep_apart(), []
+    for whom in (one, None, one):
         t.keep_apart(whom)
         terms.append(t.add(8, t.var("kept apart", 8), 1))
     mine, theirs, again = terms

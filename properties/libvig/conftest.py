@@ -31,11 +31,11 @@ def library(on_its_own, cpu_seconds):
 
 
 @pytest.fixture
-def on_its_own(request):
+def on_its_own():
     """How hard a question is can depend on what was asked before: so each function is looked at as if it were alone."""
     from pytest_vigor.term import keep_apart
 
-    keep_apart(request.node.nodeid)
+    keep_apart()
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def told(
 def network_function(explored: Explored) -> schema.NetworkFunction:
     """Everything about the binary."""
     subject, nf = explored.subject, explored.nf
-    t.keep_apart(nf)
+    t.keep_apart(explored.terms)
     behaviour = subject.behaviour
     writer = Writer()
     return schema.NetworkFunction(

@@ -9,6 +9,7 @@ from pytest_vigor.term.division import sdiv, srem, udiv, urem
 from pytest_vigor.term.logic import bit, conjuncts, iff, implies, ite, land, lor
 from pytest_vigor.term.nodes import (
     LEAVES,
+    Apart,
     Bool,
     Term,
     Value,
@@ -49,7 +50,7 @@ from pytest_vigor.term.values import (
 from pytest_vigor.term.walk import build, evaluate, leaf_uids, leaves, shape, substitute
 
 __all__ = [
-    "LEAVES", "Bool", "Piece", "Term", "Value", "add", "app", "ashr", "band", "bit", "bnot", "bor", "bounds",
+    "LEAVES", "Apart", "Bool", "Piece", "Term", "Value", "add", "app", "ashr", "band", "bit", "bnot", "bor", "bounds",
     "build", "bxor", "carried", "concat", "conjuncts", "eq", "evaluate", "extract", "iff", "implies", "ite",
     "keep_apart", "land", "leaf_uids", "leaves", "lnot", "lor", "lshr", "mask", "mul", "ne", "neg", "opaque",
     "parts", "scale", "sdiv", "sext", "shape", "shl", "show", "signed", "sle", "slt", "split_base", "srem", "sub",

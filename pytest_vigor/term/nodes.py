@@ -6,7 +6,7 @@ Equal terms are the same object, so ``is`` decides syntactic equality. Width 0 m
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -41,8 +41,6 @@ class Term:
 LEAVES = frozenset({"var", "app", "undefined"})
 _interned: dict[tuple[Any, ...], Term] = {}
 _negated: dict[int, Any] = {}
-_apart: dict[Hashable, tuple[dict[tuple[Any, ...], Term], dict[int, Any]]] = {}
-_whom: Hashable = None
 _uids = count()
 
 
@@ -63,20 +61,31 @@ def make(
     return term
 
 
-def keep_apart(whom: Hashable) -> None:
-    """From here on, terms are one object only with those made for the same subject, or before there was any. Terms are
-    put in order by when they were made, and how hard a question is can depend on that: so it does not depend on which
-    other subjects there are. Unknowns of one name stay the same unknown."""
-    global _interned, _negated, _whom
-    common = _apart.setdefault(None, (_interned, _negated))
-    if whom not in _apart:
-        _apart[whom] = dict(common[0]), dict(common[1])
-    (_interned, _negated), _whom = _apart[whom], whom
+class Apart:
+    """The terms of one subject, for as long as anyone has this."""
+
+    __slots__ = ("interned", "negated", "number")
+
+    def __init__(self, interned: dict[tuple[Any, ...], Term], negated: dict[int, Any]) -> None:
+        self.interned, self.negated, self.number = interned, negated, next(_uids)
 
 
-def subject() -> Hashable:
+_common = _apart = Apart(_interned, _negated)
+
+
+def keep_apart(apart: Apart | None = None) -> Apart:
+    """From here on, terms are one object only with those made for the same subject (a new one if none is given), or
+    before there was any. Terms are put in order by when they were made, and how hard a question is can depend on that:
+    so it does not depend on which other subjects there are. Unknowns of one name stay the same unknown."""
+    global _interned, _negated, _apart
+    _apart = Apart(dict(_common.interned), dict(_common.negated)) if apart is None else apart
+    _interned, _negated = _apart.interned, _apart.negated
+    return _apart
+
+
+def subject() -> int:
     """Whose terms are made now, for whoever remembers terms."""
-    return _whom
+    return _apart.number
 
 
 def mask(width: int) -> int:

@@ -10,9 +10,9 @@ from tests.libvig.compiled import CHECKED, Library, build, contracts
 
 
 @pytest.fixture(autouse=True)
-def alone(request: pytest.FixtureRequest) -> None:
+def alone() -> None:
     """What is asked does not depend on which tests came before."""
-    keep_apart(request.node.nodeid)
+    keep_apart()
 
 
 @pytest.fixture(scope="session")
