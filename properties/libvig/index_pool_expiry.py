@@ -3,7 +3,7 @@ indices that it releases, which are the oldest ones, one after the other."""
 
 from pytest_vigor import term as t
 from pytest_vigor.refine.induction import ANY_INDEX, Loop, by_induction, same_array
-from pytest_vigor.refine.machine import ARGUMENT
+from pytest_vigor.refine.split_memory import ARGUMENT
 from pytest_vigor.refine.unbounded import AtEveryCapacity
 
 MANY = t.var("how many have expired", 32)

@@ -6,7 +6,7 @@ from pytest_vigor import term as t
 from pytest_vigor.build import libvig_root
 from pytest_vigor.refine.abstraction import beside
 from pytest_vigor.refine.cycles import Cycle, in_turn
-from pytest_vigor.refine.machine import ARGUMENT
+from pytest_vigor.refine.split_memory import ARGUMENT
 
 gaps = beside(str(libvig_root() / "map" / "gaps.py"), "gaps.py")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_vigor import contract as c, term as t
 from pytest_vigor.explore.memory import Failed
+from pytest_vigor.refine.call_search import CallPath
 from pytest_vigor.refine.library import (
     Laid,
     Library,
@@ -22,7 +23,7 @@ from pytest_vigor.refine.library import (
     unbroken,
 )
 from pytest_vigor.refine.listed import Finite
-from pytest_vigor.refine.machine import ALIGNMENTS, CallPath
+from pytest_vigor.refine.machine import ALIGNMENTS
 from pytest_vigor.refine.refinement import Symbol, alternatives
 
 CACHE_LINE_BYTES = 64

@@ -17,7 +17,8 @@ from pytest_vigor.explore.block import CALLER_SAVED
 from pytest_vigor.explore.entry import short
 from pytest_vigor.explore.memory import Stop
 from pytest_vigor.layout import Struct
-from pytest_vigor.refine.machine import CallPath, Machine, Model
+from pytest_vigor.refine.call_search import CallPath
+from pytest_vigor.refine.machine import Machine, Model
 from pytest_vigor.term import Bool, Value
 
 FRAME_BYTES_MAX = 1518  #: RUNTIME_FRAME_BYTES_MAX in libvig/runtime/runtime.h

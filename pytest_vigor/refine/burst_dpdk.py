@@ -8,7 +8,8 @@ from dataclasses import replace
 from pytest_vigor import term as t
 from pytest_vigor.explore.entry import short
 from pytest_vigor.refine.burst import GHOST, Frame, Io, changed, device_of, ghost, given, known, returns
-from pytest_vigor.refine.machine import CallPath, Machine, Model
+from pytest_vigor.refine.call_search import CallPath
+from pytest_vigor.refine.machine import Machine, Model
 from pytest_vigor.term import Bool, Value
 
 BUFFER_BYTES = 128 + 2048  #: RTE_MBUF_DEFAULT_BUF_SIZE

@@ -11,7 +11,9 @@ from pytest_vigor.explore.entry import set_up, short
 from pytest_vigor.explore.memory import Region, Stop
 from pytest_vigor.layout import Struct, scalars
 from pytest_vigor.refine.burst import GHOST, Burst, Frame, Io, Sizes, changed, device_of, ghost, known, returns
-from pytest_vigor.refine.machine import CallPath, Machine, Model, SplitMemory
+from pytest_vigor.refine.call_search import CallPath
+from pytest_vigor.refine.machine import Machine, Model
+from pytest_vigor.refine.split_memory import SplitMemory
 from pytest_vigor.term import Bool, Value
 
 SLOT_BYTES, SLOTS = 2048, 2048  #: libvig/runtime/linux_frames.h

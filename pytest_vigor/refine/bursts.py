@@ -29,8 +29,9 @@ from pytest_vigor.refine.burst import (
 )
 from pytest_vigor.refine.burst_dpdk import Dpdk
 from pytest_vigor.refine.burst_linux import Linux
+from pytest_vigor.refine.call_search import CallPath
 from pytest_vigor.refine.library import Library, NotShown, Unsettled, Verdict, concluded, holding, unbroken
-from pytest_vigor.refine.machine import CallPath, Machine
+from pytest_vigor.refine.machine import Machine
 from pytest_vigor.smt import Sat
 from pytest_vigor.structs import structs
 from pytest_vigor.term import Bool, Value

@@ -8,8 +8,9 @@ from typing import Any
 from pytest_vigor import contract as c, term as t
 from pytest_vigor.explore.block import CALLER_SAVED
 from pytest_vigor.explore.entry import ARGUMENT_REGISTERS
+from pytest_vigor.refine.call_search import CallPath
 from pytest_vigor.refine.everywhere import Everywhere
-from pytest_vigor.refine.machine import CallPath, Model
+from pytest_vigor.refine.machine import Model
 from pytest_vigor.refine.refinement import Alternative, Symbol, alternatives
 from pytest_vigor.term import Value
 

@@ -18,9 +18,9 @@ from typing import Any
 from pytest_vigor import term as t
 from pytest_vigor.explore.vex_registers import slot_bits
 from pytest_vigor.refine.array import Array
+from pytest_vigor.refine.call_search import CallPath
 from pytest_vigor.refine.library import Library, NotShown, Telling, Unsettled, holding, unbroken
 from pytest_vigor.refine.loops import outermost
-from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.smt import Unsat
 from pytest_vigor.term import Bool, Value
 

@@ -18,10 +18,10 @@ from pytest_vigor import term as t
 from pytest_vigor.explore.block import Registers
 from pytest_vigor.explore.vex_registers import FLAG_SLOTS, slot_bits
 from pytest_vigor.refine.array import INDEX_BITS, Array
+from pytest_vigor.refine.call_search import CallPath
 from pytest_vigor.refine.cycles import Ways
 from pytest_vigor.refine.library import Library, NotShown, Telling, Unsettled, holding
 from pytest_vigor.refine.loop_paths import InARow, Nested
-from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.term import Bool, Value
 
 Claims = Sequence[tuple[str, Bool]]

@@ -13,10 +13,11 @@ from pytest_vigor.explore.entry import short
 from pytest_vigor.explore.memory import Region, Stop
 from pytest_vigor.layout import Struct
 from pytest_vigor.refine.abstraction import Abstraction, abstractions
+from pytest_vigor.refine.call_search import CallPath
 from pytest_vigor.refine.everywhere import Everywhere
 from pytest_vigor.refine.heap import Heap, Place, Unknown
 from pytest_vigor.refine.listed import Finite
-from pytest_vigor.refine.machine import CallPath, Machine, Model
+from pytest_vigor.refine.machine import Machine, Model
 from pytest_vigor.smt import Sat, Unsat
 from pytest_vigor.structs import structs
 from pytest_vigor.term import Bool, Value

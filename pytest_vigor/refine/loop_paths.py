@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from pytest_vigor.refine.call_search import CallPath
 from pytest_vigor.refine.cycles import Cycles, Said, Ways
 from pytest_vigor.refine.library import Library, unbroken
 from pytest_vigor.refine.loops import in_a_row, outermost
-from pytest_vigor.refine.machine import CallPath
 
 
 class InARow:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from pytest_vigor import term as t
 from pytest_vigor.explore.vex_registers import slot_bits
+from pytest_vigor.refine.call_search import CallPath
 from pytest_vigor.refine.library import Library, NotShown, Unsettled, holding
-from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.term import Value
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from pytest_vigor import contract as c, term as t
 from pytest_vigor.explore.memory import Failed, Region
 from pytest_vigor.number import number
+from pytest_vigor.refine.call_search import CallPath
 from pytest_vigor.refine.everywhere import Everywhere
 from pytest_vigor.refine.library import (
     Laid,
@@ -29,7 +30,7 @@ from pytest_vigor.refine.library import (
     unbroken,
 )
 from pytest_vigor.refine.listed import Finite
-from pytest_vigor.refine.machine import ARGUMENT, CallPath, SplitMemory
+from pytest_vigor.refine.split_memory import ARGUMENT, SplitMemory
 from pytest_vigor.smt import Sat
 from pytest_vigor.term import Bool, Value
 

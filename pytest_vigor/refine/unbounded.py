@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pytest_vigor import contract as c, term as t
+from pytest_vigor.refine.call_search import CallPath
 from pytest_vigor.refine.everywhere import Everywhere
 from pytest_vigor.refine.functions import Example, example
 from pytest_vigor.refine.induction import Claims
 from pytest_vigor.refine.library import Laid, Library, NotShown, Refuted, Unsettled
-from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.refine.refinement import Alternative, Refinement
 from pytest_vigor.term import Bool
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_vigor import term as t
+from pytest_vigor.refine.call_search import CallPath
 from pytest_vigor.refine.library import Library, NotShown, Parameters, Unsettled, Verdict, concluded, holding, unbroken
 from pytest_vigor.refine.loops import outermost
-from pytest_vigor.refine.machine import CallPath
 from pytest_vigor.refine.meeting import met
 from pytest_vigor.smt import Unsat
 from pytest_vigor.term import Bool, Value
