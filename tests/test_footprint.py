@@ -9,7 +9,7 @@ import pytest
 from project import Project
 
 from pytest_vigor import term as t
-from pytest_vigor.footprint import memory_bytes
+from pytest_vigor.footprint import give_back, memory_bytes
 from pytest_vigor.work import MIB, Exhausted, Work
 
 pytest_plugins = ["pytester"]
@@ -17,8 +17,9 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture
 def uncollected() -> Iterator[None]:
-    """Garbage stays where it is."""
-    gc.collect()
+    """From here on, garbage stays where it is, and nothing else is given back."""
+    t.keep_apart()
+    give_back()
     gc.disable()
     yield
     gc.enable()
