@@ -11,20 +11,17 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 _PACKAGE = str(Path(__file__).parent)
 _INSTALLED = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 _OF_INSTALLED = ("site-packages", "dist-packages")
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
-_OURS = frozenset({"/proc/self/statm"})  #: read by this tool itself while a property runs
-_PROGRAMS = (".py", ".pyc", ".so")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _NEVER_AGAIN = token_hex(8)
 
@@ -140,9 +137,11 @@ def _called(value: Any, seen: set[int]) -> str:
     seen.add(id(value))
     if isinstance(value, partial):
         return f"{_called(value.func, seen)} {_part(value.args)} {_part(value.keywords)}"
+    if isinstance(value, MethodType):
+        return f"{_called(value.__func__, seen)} {_part(value.__self__)}"
     if not isinstance(value, FunctionType):
         wrapped = getattr(value, "__wrapped__", None)
-        return "" if wrapped is None else _called(wrapped, seen)
+        return _shown(value) if wrapped is None else _called(wrapped, seen)
     held = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values(), *closed_over(value)]
     shown = [_called(each, seen) if isinstance(each, FunctionType | partial) else _part(each) for each in held]
     return f"{_code(value.__code__)} {shown}"
@@ -235,29 +234,3 @@ def _imported(tree: ast.Module, package: str) -> Iterator[str]:
             yield from (".".join(parts[: k + 1]) for k in range(len(parts)))
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
-
-# ---- what it reads while it runs
-
-_opened: list[str] | None = None
-_is_hooked = False
-
-
-def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "open" and _opened is not None:
-        path = str(arguments[0])
-        if path not in _OURS and not path.endswith(_PROGRAMS):
-            _opened.append(path)
-
-
-@contextmanager
-def files_opened() -> Iterator[list[str]]:
-    """The files that are opened meanwhile, but for imported modules: what a digest knows nothing of."""
-    global _opened, _is_hooked
-    if not _is_hooked:
-        sys.addaudithook(_hook)
-        _is_hooked = True
-    before, _opened = _opened, []
-    try:
-        yield _opened
-    finally:
-        _opened = before

@@ -1,58 +1,32 @@
-"""Questions that Python does not ask objects about: whether one is True, and of what type it is. Something symbolic is
-neither, where the plain value that it stands for would be."""
+"""Questions that Python does not ask objects about: which object one is, and of what type. Of something symbolic, the
+answers are not those that there are of the plain value that it stands for."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
 from functools import cache
-from inspect import getattr_static
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType
 from typing import Any
 
-from pytest_vigor.dependence import closed_over, is_own_path
+from pytest_vigor.named import own_functions
 
-_ORDERS = ast.Lt | ast.LtE | ast.Gt | ast.GtE
+_NAMES = ("id", "type")  #: of functions that ask
+_ATTRIBUTES = ("is_", "is_not")  #: likewise, of the module operator
+_METHODS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")  #: of int, they have no answer for symbols
 
 
 def asked_about_identity(property_: Callable[..., Any]) -> str:
     """The line in which a property, or a function of its project that it names, first asks such a question; empty
     where none does."""
-    for function in _functions(property_):
+    for function in own_functions(property_):
         code = function.__code__
         first, last = code.co_firstlineno, max(_lines(code))
-        for line in _questions(code.co_filename):
-            if first <= line <= last:
+        for line, names in _questions(code.co_filename):
+            if first <= line <= last and not any(_is_no_number(function, name) for name in names):
                 return f"{Path(code.co_filename).name}:{line}"
     return ""
-
-
-def _functions(property_: Callable[..., Any]) -> Iterator[FunctionType]:
-    """A property and all functions of its project that it names, and so on."""
-    waiting: list[Any] = [property_]
-    seen: set[FunctionType] = set()
-    while waiting:
-        each = waiting.pop()
-        each = getattr(each, "__func__", each)  # of a method
-        waiting += [getattr(each, "__wrapped__", None)] if callable(each) else []
-        if not isinstance(each, FunctionType) or each in seen or not is_own_path(each.__code__.co_filename):
-            continue
-        seen.add(each)
-        yield each
-        names = set(_names(each.__code__))
-        names.add(each.__qualname__.split(".")[0])  # its class, of which it may call other methods
-        named = [each.__globals__[name] for name in sorted(names) if name in each.__globals__]
-        places = [value for value in named if isinstance(value, ModuleType | type)]
-        waiting += [*named, *closed_over(each)]
-        waiting += [getattr_static(place, name, None) for place in places for name in sorted(names)]
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _names(inner)
 
 
 def _lines(code: CodeType) -> Iterator[int]:
@@ -63,23 +37,34 @@ def _lines(code: CodeType) -> Iterator[int]:
             yield from _lines(inner)
 
 
+def _is_no_number(function: FunctionType, name: str) -> bool:
+    """Whether a name that a function has from its module is of an object that nothing symbolic stands for."""
+    is_global = name in function.__code__.co_names and name in function.__globals__
+    return is_global and not isinstance(function.__globals__[name], int)
+
+
 @cache
-def _questions(path: str) -> tuple[int, ...]:
-    """The lines of a file in which something is asked about identity."""
+def _questions(path: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """The lines of a file in which something is asked about identity, and the names of what it is compared with: with
+    an object that nothing symbolic stands for, the answer is right."""
     file, found = Path(path), []
     for node in ast.walk(ast.parse(file.read_bytes() if file.is_file() else b"")):  # code may claim any file
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
             for operator, *pair in zip(node.ops, sides, sides[1:], strict=False):
-                is_identity = isinstance(operator, ast.Is | ast.IsNot) and any(map(_is_truth, pair))
-                if is_identity or (not isinstance(operator, _ORDERS) and any(map(_is_type, pair))):
-                    found.append(node.lineno)
+                if isinstance(operator, ast.Is | ast.IsNot) and not any(map(_is_nothing, pair)):
+                    found.append((node.lineno, tuple(each.id for each in pair if isinstance(each, ast.Name))))
+        elif isinstance(node, ast.Name | ast.Attribute) and _asks(node):
+            found.append((node.lineno, ()))
     return tuple(sorted(found))
 
 
-def _is_truth(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, bool)
+def _asks(node: ast.Name | ast.Attribute) -> bool:
+    if isinstance(node, ast.Name):
+        return isinstance(node.ctx, ast.Load) and node.id in (*_NAMES, *_ATTRIBUTES)
+    return node.attr in (*_ATTRIBUTES, *_METHODS)
 
 
-def _is_type(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "type"
+def _is_nothing(node: ast.expr) -> bool:
+    """Whether it is None, or the dots that stand for anything."""
+    return isinstance(node, ast.Constant) and (node.value is None or node.value is ...)

@@ -16,7 +16,6 @@ from pytest_vigor import behaviour as b, term as t
 from pytest_vigor.ahead import Shared
 from pytest_vigor.assumption import cited
 from pytest_vigor.behaviour import Path
-from pytest_vigor.dependence import files_opened
 from pytest_vigor.equalities import Settled, same_arguments, uncut
 from pytest_vigor.errors import VigorError
 from pytest_vigor.frame import Frame
@@ -35,8 +34,10 @@ from pytest_vigor.property.steps import FLOOD, Beyond, Discarded, Sent, State, S
 from pytest_vigor.record import fitted
 from pytest_vigor.smt import Answer, Sat, Unsat, Unsure
 from pytest_vigor.subject import Duty, Model, Prepared, Subject
+from pytest_vigor.surroundings import files_opened
 from pytest_vigor.symbols import config_record, view
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.unanswered import TEXT
 from pytest_vigor.verdict import Proved, Refuted, Unknown, Vacuous, Verdict
 from pytest_vigor.watch import unwatched
 from pytest_vigor.witness import Arrival, Arrivals
@@ -69,7 +70,7 @@ class SymbolicRun:
         self.decisions: list[Decision] = []
         self.conditions: list[Bool] = []
         self.is_over = False
-        self.is_written = False  #: whether something symbolic was made text
+        self.unanswered = ""  #: what something symbolic was asked for that it cannot tell
 
     @unwatched
     def decide(self, condition: Bool) -> bool:
@@ -88,7 +89,7 @@ class SymbolicRun:
 
     def _must_go_on(self) -> None:
         if self.is_over:
-            raise VigorError("the property asks about a value of an earlier run", "keep nothing between runs")
+            raise self.judge.end("asks about a value of an earlier run")
 
     def _given(self, question: Bool | str) -> Any:
         """The answer that this run was given; None where all are open. They are from there on where something else is
@@ -145,7 +146,7 @@ class Judging:
         self.work: list[tuple[list[Decision], Sat | None, int]] = []
         self._ended: Exception | None = None  #: why no more runs can be of use
         self._strays = 0
-        self._writes = False  #: whether a run that found nothing wrong made something symbolic text
+        self._unanswered = ""  #: what a run that found nothing wrong asked for in vain
         self.doubts = 0  #: how often this run went on though nobody knew whether it could
         self.looked = False  #: whether some run is not left out by what the property assumes
         self.broken: Duty | None = None
@@ -267,8 +268,12 @@ class Judging:
         """A run asks something else than what it was put off with."""
         self._strays += 1
         if self._strays > STRAYS:
-            self._ended = VigorError("the property does not do the same each time", "keep nothing between runs")
-            raise self._ended
+            raise self.end("does not do the same each time")
+
+    def end(self, why: str) -> Exception:
+        """No more runs can be of use, whatever the property makes of the error."""
+        self._ended = VigorError(f"the property {why}", "keep nothing between runs")
+        return self._ended
 
     # ---- running
 
@@ -286,10 +291,15 @@ class Judging:
             if outcome is not None:
                 return outcome
         self.subject.work.check()
-        if self._writes:
+        if self._unanswered == TEXT:
             return Unknown(
                 "the property makes text of what is symbolic, which is another one when it runs natively",
-                "compare the values; where text is for reading, make it with repr(), or in what an assert says",
+                "compare the values, and make text only in what an assert says",
+            )
+        if self._unanswered:
+            return Unknown(
+                f"the property goes on without an answer that something symbolic does not have: {self._unanswered}",
+                "catch no errors of that kind; see docs/properties.md for what numbers can do",
             )
         return None
 
@@ -305,9 +315,9 @@ class Judging:
                 with watch_asserts() as noted:
                     self.function(step)
             self.looked = True
-            self._writes |= run.is_written
+            self._unanswered = self._unanswered or run.unanswered
         except Discarded:  # be it for what a text says
-            self._writes |= run.is_written
+            self._unanswered = self._unanswered or run.unanswered
         except Beyond:
             if self.possible():
                 reason = self.path.reason or "a path ended before the NF returned"

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from pytest_vigor import term as t
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.unanswered import refuse, tell, tell_of_text
 
 MACHINE_BITS = (32, 64)
 _PACKAGE = str(Path(__file__).parent)
@@ -40,28 +41,50 @@ class Truth:
     def __eq__(self, other: object) -> Any:
         if isinstance(other, bool | Truth):
             return truth(self.run, t.iff(self.term, condition(other)))
-        return number(self.run, t.bit(self.term), 1) == other  # as True is 1
+        return self._number() == other
 
-    def __and__(self, other: bool | Truth) -> bool | Truth:
-        return truth(self.run, t.land(self.term, condition(other)))
+    def __ne__(self, other: object) -> Any:
+        if isinstance(other, bool | Truth):
+            return truth(self.run, t.lnot(t.iff(self.term, condition(other))))
+        return self._number() != other
 
-    def __or__(self, other: bool | Truth) -> bool | Truth:
-        return truth(self.run, t.lor(self.term, condition(other)))
+    def _number(self) -> Any:
+        return number(self.run, t.bit(self.term), 1)  # as True is 1
 
-    def __xor__(self, other: bool | Truth) -> bool | Truth:
-        return truth(self.run, t.lnot(t.iff(self.term, condition(other))))
+    def __and__(self, other: Any) -> Any:
+        if isinstance(other, bool | Truth):
+            return truth(self.run, t.land(self.term, condition(other)))
+        return self._number() & other
+
+    def __or__(self, other: Any) -> Any:
+        if isinstance(other, bool | Truth):
+            return truth(self.run, t.lor(self.term, condition(other)))
+        return self._number() | other
+
+    def __xor__(self, other: Any) -> Any:
+        if isinstance(other, bool | Truth):
+            return truth(self.run, t.lnot(t.iff(self.term, condition(other))))
+        return self._number() ^ other
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
-    __hash__ = None  # type: ignore[assignment]
+
+    def __hash__(self) -> int:
+        return _unhashable(self)
 
     def __repr__(self) -> str:
-        return f"<{t.show(self.term)}>"
+        return _text(self)
 
     def __str__(self) -> str:
-        return _written(self)
+        return _text(self)
 
     def __format__(self, _: str) -> str:
-        return _written(self)
+        return _text(self)
+
+    def __copy__(self) -> Truth:
+        return self
+
+    def __deepcopy__(self, _: Any) -> Truth:
+        return self
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:  # for isinstance(): to a property it is what it natively is
@@ -76,11 +99,15 @@ def truth(run: Run, condition: Bool) -> bool | Truth:
     return Truth(run, condition)
 
 
-def _written(value: Truth | Number) -> str:
-    """A symbolic value as text. Its run is told, as natively that would be another text."""
-    if hasattr(value.run, "is_written"):
-        value.run.is_written = True
-    return repr(value)
+def _text(value: Truth | Number) -> str:
+    """A symbolic value as text, which natively is another."""
+    tell_of_text(value.run)
+    return f"<{t.show(value.term)}>"
+
+
+def _unhashable(value: Truth | Number) -> int:
+    tell(value.run, "__hash__")
+    raise TypeError("a symbolic value is no key of a dict or set: compare it")
 
 
 def condition(value: bool | Truth) -> Bool:
@@ -95,14 +122,23 @@ class Number:
     def __init__(self, run: Run, term: t.Term, signed: bool = False) -> None:
         self.run, self.term, self.bits, self.signed = run, term, term.width, signed
 
+    def __hash__(self) -> int:
+        return _unhashable(self)
+
     def __repr__(self) -> str:
-        return f"<{t.show(self.term)}>"
+        return _text(self)
 
     def __str__(self) -> str:
-        return _written(self)
+        return _text(self)
 
     def __format__(self, _: str) -> str:
-        return _written(self)
+        return _text(self)
+
+    def __copy__(self) -> Number:
+        return self
+
+    def __deepcopy__(self, _: Any) -> Number:
+        return self
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:  # as of a truth value
@@ -115,6 +151,8 @@ class Number:
         return self._combine(other, t.sub, 1, negative=True)
 
     def __mul__(self, other: Any) -> Any:
+        if not isinstance(other, int | Number):
+            return self._unknown(other)
         return self._combine(other, t.mul, max(self.bits, _bits(other)[1]) + 1)
 
     def __rsub__(self, other: Any) -> Any:
@@ -127,15 +165,16 @@ class Number:
 
     def _combine(self, other: Any, operation: Any, growth: int, negative: bool = False) -> Any:
         if not isinstance(other, int | Number):
-            return NotImplemented
+            return self._unknown(other)
         is_signed = negative or self.signed or _bits(other)[2]
         a, b, width = align(self, other, is_signed, growth)
         return number(self.run, operation(width, a, b), width, is_signed)
 
     def _divide(self, other: Any, operation: Any) -> Any:
         if not isinstance(other, int | Number):
-            return NotImplemented
+            return self._unknown(other)
         if self.signed or _bits(other)[2]:
+            tell(self.run, "division")
             raise TypeError("division of numbers that may be negative: say assume(n >= 0) and use n.nonnegative()")
         if other == 0:
             raise ZeroDivisionError("division by zero in a property or contract")
@@ -160,8 +199,9 @@ class Number:
 
     def _bitwise(self, other: Any, operation: Any) -> Any:
         if not isinstance(other, int | Number):
-            return NotImplemented
+            return self._unknown(other)
         if self.signed or _bits(other)[2]:
+            tell(self.run, "bitwise operation")
             raise TypeError("bitwise operation on numbers that may be negative")
         a, b, width = align(self, other, False, 0)
         return number(self.run, operation(width, a, b), width, False)
@@ -177,63 +217,74 @@ class Number:
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
-    def __lshift__(self, amount: int) -> Any:
+    def __lshift__(self, amount: Any) -> Any:
+        if not isinstance(amount, int):
+            return self._unknown(amount)
         return self * (1 << amount)
 
-    def __rshift__(self, amount: int) -> Any:
+    def __rshift__(self, amount: Any) -> Any:
         if not isinstance(amount, int):
-            return NotImplemented
+            return self._unknown(amount)
         amount = int(amount)
         if self.signed:
             return number(self.run, t.ashr(self.bits, self.term, amount), self.bits, True)
         return number(self.run, t.lshr(self.bits, self.term, amount), self.bits, False)
 
-    def _compare(self, other: Any, operation: Any) -> Any:
+    def _compare(self, other: Any, unsigned: Any, signed: Any) -> Any:
         if not isinstance(other, int | Number):
-            return NotImplemented
+            return self._unknown(other)
         is_signed = self.signed or _bits(other)[2]
         a, b, width = align(self, other, is_signed, 0)
-        return truth(self.run, operation(width, a, b))
+        return truth(self.run, (signed if is_signed else unsigned)(width, a, b))
 
     def __eq__(self, other: object) -> Any:
         if isinstance(other, AnyValue):
             return True
-        return self._compare(_whole(other), t.eq)
+        return self._compare(self._whole(other), t.eq, t.eq)
 
     def __ne__(self, other: object) -> Any:
         if isinstance(other, AnyValue):
             return False
-        return self._compare(_whole(other), t.ne)
+        return self._compare(self._whole(other), t.ne, t.ne)
 
     def __lt__(self, other: Any) -> Any:
-        return self._compare(other, t.slt if self.signed or _bits(other)[2] else t.ult)
+        return self._compare(other, t.ult, t.slt)
 
     def __le__(self, other: Any) -> Any:
-        return self._compare(other, t.sle if self.signed or _bits(other)[2] else t.ule)
+        return self._compare(other, t.ule, t.sle)
 
     def __gt__(self, other: Any) -> Any:
-        return self._compare(other, _swap(t.slt if self.signed or _bits(other)[2] else t.ult))
+        return self._compare(other, _swap(t.ult), _swap(t.slt))
 
     def __ge__(self, other: Any) -> Any:
-        return self._compare(other, _swap(t.sle if self.signed or _bits(other)[2] else t.ule))
+        return self._compare(other, _swap(t.ule), _swap(t.sle))
 
     def __bool__(self) -> bool:
         return bool(self != 0)
 
     def __index__(self) -> int:
+        tell(self.run, "__index__")
         raise TypeError("a symbolic number has no one value here; compare it, or give the list as a finite loop")
 
-    __hash__ = None  # type: ignore[assignment]
+    def _whole(self, other: object) -> Any:
+        """What it is compared with; TypeError for a number that is written as if it need not be an integer."""
+        if not isinstance(other, int | Number | Truth) and isinstance(other, numbers.Number):
+            tell(self.run, "comparison")
+            raise TypeError(f"a symbolic number is an integer: compare it with one, and not with {other!r}")
+        return other
 
+    def _unknown(self, other: Any) -> Any:
+        """Not for it to say what comes of an operation with something else; with a number, natively something does.
+        A truth value tells that by itself."""
+        if isinstance(other, numbers.Number) and not isinstance(other, Truth):
+            tell(self.run, f"an operation with {type(other).__name__}")
+        return NotImplemented
+
+
+refuse(Truth, [int, bool])
+refuse(Number, [int])
 
 AnyValue = type(...)  # `...` stands for any value
-
-
-def _whole(other: object) -> Any:
-    """What a number is compared with; TypeError for one that is written as if it need not be an integer."""
-    if not isinstance(other, int | Number | Truth) and isinstance(other, numbers.Number):
-        raise TypeError(f"a symbolic number is an integer: compare it with one, and not with {other!r}")
-    return other
 
 
 def _swap(operation: Any) -> Any:

@@ -12,12 +12,13 @@ import pytest
 
 from pytest_vigor.ahead import Ahead, idle_processors
 from pytest_vigor.check import Checker
-from pytest_vigor.dependence import Dependence, files_opened
+from pytest_vigor.dependence import Dependence
 from pytest_vigor.errors import VigorError
 from pytest_vigor.items import arguments_ahead, arguments_of, network_function
 from pytest_vigor.network_function import NetworkFunction
 from pytest_vigor.store import Store
-from pytest_vigor.verdict import Proved, Verdict
+from pytest_vigor.surroundings import files_opened, names_the_world
+from pytest_vigor.verdict import Proved, Unknown, Verdict
 
 KEPT = 4_096
 Record = dict[str, Any]
@@ -97,11 +98,16 @@ class Proofs:
         self.checker.explore(nf)
         with files_opened() as opened:
             verdict, record = self.judge(item, nf, arguments)
+        if isinstance(verdict, Proved) and key is not None and self._key(item, nf, arguments) != key:
+            verdict = Unknown("the property changes data that it has from its module", "keep nothing between runs")
+            record |= {"verdict": "Unknown", "assumptions": []}
         if isinstance(verdict, Proved) and key is not None and not opened:
             self._store.put(key, {"paths": verdict.paths, "assumptions": verdict.assumptions, "record": record})
         return verdict, record
 
     def _key(self, item: pytest.Function, nf: NetworkFunction, arguments: Mapping[str, Any]) -> str | None:
+        if names_the_world(item.obj):
+            return None
         own = vars(item.instance) if item.cls is not None else {}
         digest = self.dependence.digest(item.module.__name__, item.nodeid, {**arguments, "self": own})
         return None if digest is None else self._store.key(self.checker.identified(nf)[1], nf.name, digest)

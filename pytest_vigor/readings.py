@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
@@ -162,15 +163,7 @@ def _prove(
     started = monotonic()
     looked_at: set[int] = set()
     reach = bool(item.config.getoption("vigor_reach"))
-    asked = asked_about_identity(item.obj)
-    verdict: Verdict = (
-        Unknown(
-            f"the property asks whether something is True or False, or of which type it is, in {asked}",
-            "compare with ==, or use the condition as it is",
-        )
-        if asked
-        else checker.verdict(nf, function, claim, item.name, looked_at, reach)
-    )
+    verdict: Verdict = _unfit(item) or checker.verdict(nf, function, claim, item.name, looked_at, reach)
     if isinstance(verdict, Refuted):
         verdict = _reached(item, nf, function, claim, verdict)
     subject = explored.subject
@@ -186,6 +179,24 @@ def _prove(
 
         item.stash[TOLD] = told(item.nodeid, claim, verdict, record, looked_at, explored)
     return verdict, record
+
+
+def _unfit(item: pytest.Function) -> Unknown | None:
+    """Why a property would not say on symbols what it says natively, if that can be told from how it is written."""
+    if sys.flags.optimize:
+        return Unknown("Python leaves asserts out", "run it without -O, and without PYTHONOPTIMIZE")
+    if getattr(item.obj, "is_hypothesis_test", False):
+        return Unknown(
+            "Hypothesis makes up arguments of the property: nothing is shown of any others",
+            "have them come from the step, such as step.packet.length, or from parametrize",
+        )
+    asked = asked_about_identity(item.obj)
+    if asked:
+        return Unknown(
+            f"the property asks which object something is, or of which type, in {asked}",
+            "compare with ==, or use the condition as it is; for types there is isinstance()",
+        )
+    return None
 
 
 def _reached(

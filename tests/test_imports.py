@@ -44,9 +44,11 @@ FLOORS = """
 1  known
 1  comparisons
 1  build binary headers lines record structs
-0  identity
+0  identity surroundings
+0  named
 0  network_function assumption compiler frame hooks number packet trace verdict
-0  addresses ahead dependence notation
+0  addresses ahead notation unanswered
+0  dependence
 0  layout term
 0  arithmetic
 0  room

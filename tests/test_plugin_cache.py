@@ -278,6 +278,16 @@ def test_data_that_a_module_read_is_part_of_what_a_proof_is_about(project: Proje
 READING = """
     import functools, importlib, json, pathlib
 
+    class Limit:
+        def __init__(self, limit):
+            self.limit = limit
+
+        def __call__(self, value):
+            return value <= self.limit
+
+        def __repr__(self):
+            return f"Limit({self.limit})"
+
     def read():
         return json.loads(pathlib.Path("limit.json").read_text())
 
@@ -295,6 +305,8 @@ READING = """
         "small = functools.partial(lambda limit, value: value <= limit, read())",
         "small = lambda value, limit=read(): value <= limit",
         "small = functools.cache(at_most)(read())",
+        "small = Limit(read())",
+        "small = Limit(read()).__call__",
         "__limit = read()\n    small = lambda value: value <= globals()['__limit']",
         "exec(f'def small(value):\\n    return value <= {read()}')",
         "limits = importlib.import_module('limits')\n    small = lambda value: value <= limits.LIMIT",
@@ -324,6 +336,35 @@ def test_a_proof_of_a_property_that_reads_files_is_not_kept(project: Project) ->
     assert project.prove().verdict("test_claim") == "Proved"
     assert not project.proofs()
     (project.path / "limit.json").write_text("60")
+    assert project.prove().verdict("test_claim") == "Refuted"
+
+
+@pytest.mark.parametrize(
+    ("means", "question"),
+    [
+        ("import os", "os.environ.get('STRICT')"),
+        ("from os import environ", "'STRICT' in environ"),
+        ("from os import getenv as asked", "asked('STRICT')"),
+        ("import os\n    def ask():\n        return os.environ.get('STRICT')", "ask()"),
+        ("import pathlib", "pathlib.Path('strict').exists()"),
+        ("from os.path import exists", "exists('strict')"),
+        ("import sys", "len(sys.argv) > 1"),
+    ],
+)
+def test_a_proof_of_a_property_that_asks_the_world_is_not_kept(
+    project: Project, monkeypatch: pytest.MonkeyPatch, means: str, question: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["pytest"])
+    project.properties(f"""
+    {means}
+
+    def test_claim(step):
+        assert step.packet.length != 100 or not ({question})
+    """)
+    assert project.prove().verdict("test_claim") == "Proved"
+    monkeypatch.setenv("STRICT", "1")
+    monkeypatch.setattr(sys, "argv", ["pytest", "strict"])
+    (project.path / "strict").touch()
     assert project.prove().verdict("test_claim") == "Refuted"
 
 

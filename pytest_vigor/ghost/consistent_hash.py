@@ -19,6 +19,7 @@ from pytest_vigor.layout import Type
 from pytest_vigor.number import Number, Run, Truth, number, truth
 from pytest_vigor.record import encode, fitted
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.unanswered import tell_of_text
 from pytest_vigor.watch import unwatched
 
 RANK_BITS = 32
@@ -166,4 +167,5 @@ class ConsistentHash:
     def __repr__(self) -> str:
         if isinstance(self.facts, Plain):
             return f"<consistent hash {self.name} of {self.slot_count} slots for {self.backend_count} backends>"
+        tell_of_text(self.run)
         return f"<consistent hash {self.name}>"

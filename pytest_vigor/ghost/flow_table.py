@@ -11,6 +11,7 @@ from pytest_vigor.layout import Type, collapse
 from pytest_vigor.number import Number, Run, Truth, number, truth
 from pytest_vigor.record import decode, encode, fitted
 from pytest_vigor.term import Value
+from pytest_vigor.unanswered import tell_of_text
 from pytest_vigor.watch import unwatched
 
 
@@ -78,4 +79,5 @@ class FlowTable(Pool):
         if isinstance(self.flows.facts, Plain):
             shown = ", ".join(f"{self.key_at(i)!r} -> {i}, age {age}" for i, (_, age) in self.entries().items())
             return f"{{{shown}}}"
+        tell_of_text(self.run)
         return f"<flow table {self.flows.name}>"

@@ -24,6 +24,7 @@ from pytest_vigor.layout import Type
 from pytest_vigor.number import Number, Run, Truth, fit, number, truth
 from pytest_vigor.record import fitted
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.unanswered import tell, tell_of_text
 from pytest_vigor.watch import unwatched
 
 
@@ -53,6 +54,7 @@ class Indices:
             return iter(sorted(self._pool.flows.entries))
         if isinstance(self._pool.flows.facts, Plain):
             return iter(self._pool.entries())
+        tell(self._pool.run, "a list of used indices")
         raise TypeError("the used indices of a symbolic state cannot be listed; ask `index in ....indices`")
 
 
@@ -220,6 +222,7 @@ class Pool:
     def __repr__(self) -> str:
         if isinstance(self.flows.facts, Plain):
             return f"{{{', '.join(f'{index}, age {age}' for index, (_, age) in self.entries().items())}}}"
+        tell_of_text(self.run)
         return f"<index pool {self.flows.name}>"
 
     @staticmethod

@@ -12,6 +12,7 @@ from pytest_vigor.layout import Type, collapse
 from pytest_vigor.number import Number, Run, Truth, number, truth
 from pytest_vigor.record import decode, encode, fitted
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.unanswered import tell_of_text
 from pytest_vigor.watch import unwatched
 
 SIZE_BITS = 32
@@ -238,6 +239,7 @@ class Map:
 
     def __repr__(self) -> str:
         if not isinstance(self.items.facts, Plain):
+            tell_of_text(self.run)
             return f"<map {self.items.name}>"
         return f"{{{', '.join(f'{self.key_of(key)!r} -> {value}' for key, value in self.entries().items())}}}"
 

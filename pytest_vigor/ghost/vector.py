@@ -12,6 +12,7 @@ from pytest_vigor.layout import Type
 from pytest_vigor.number import Number, Run, Truth, number, truth
 from pytest_vigor.record import decode, encode, fitted
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.unanswered import tell_of_text
 
 
 class Records(Protocol):
@@ -185,4 +186,5 @@ class Vector:
     def __repr__(self) -> str:
         if isinstance(self.records.facts, Plain):
             return f"{{{', '.join(f'{i} -> {self.at(i)!r}' for i in self.entries())}}}"
+        tell_of_text(self.run)
         return f"<vector {self.records.name}>"

@@ -18,6 +18,7 @@ from pytest_vigor.frame import OFFSET_BITS
 from pytest_vigor.packet import ETHER_BYTES, IPV4_BYTES, PROTOCOL_TCP, TRANSPORTS, UDP_BYTES
 from pytest_vigor.residues import CHECKSUMS, is_multiple, is_zero
 from pytest_vigor.term import Bool, Piece, Value
+from pytest_vigor.unanswered import tell
 
 if TYPE_CHECKING:
     from pytest_vigor.property.packets import Packet
@@ -74,6 +75,7 @@ def _rest(packet: Packet, header: str) -> Piece:
             behind = header == "ipv4" or after + write.size_bytes <= fixed
             lengths |= header == "udp" and UDP_LENGTH - write.size_bytes < after < UDP_LENGTH + 2
         if lengths or not (in_headers or behind):
+            tell(packet.run, "a checksum")
             raise VigorError(
                 f"the {header} checksum of a packet of which other bytes than fixed header fields have changed",
                 "claim it of packets whose lengths, options and data are what they were",

@@ -25,6 +25,7 @@ from pytest_vigor.packet import (
 from pytest_vigor.property.checksums import checksum_is_right
 from pytest_vigor.record import fitted
 from pytest_vigor.term import Bool, Value
+from pytest_vigor.unanswered import tell_of_text
 from pytest_vigor.watch import unwatched
 
 
@@ -280,4 +281,5 @@ class Packet:
     def __repr__(self) -> str:
         if isinstance(self.length_bits, int) and self.frame.content is not None:
             return f"<packet of {self.length_bits} bytes>"
+        tell_of_text(self.run)
         return "<packet>"
