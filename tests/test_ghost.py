@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_vigor import term as t
+from pytest_vigor.ghost.consistent_hash import ConsistentHash
 from pytest_vigor.ghost.facts import Facts
 from pytest_vigor.ghost.flows import INDEX_BITS, TIME_BITS, Base
 from pytest_vigor.ghost.index_pool import IndexPool
@@ -34,3 +35,17 @@ def test_used_indices_are_not_compared_by_which_object_they_are() -> None:
     state = pool()
     with pytest.raises(TypeError, match="compare the states"):
         assert state.indices != state.indices
+
+
+class Told(Undecided):
+    """A run that is told what has no answer."""
+
+    unanswered = ""
+
+
+def test_entries_of_a_symbolic_table_are_not_those_of_an_empty_one() -> None:
+    run = Told()
+    table = ConsistentHash(run, Facts(), "table", 32, 3, 5)
+    with pytest.raises(TypeError, match="cannot be listed"):
+        table.entries()
+    assert run.unanswered == "a list of entries"

@@ -266,6 +266,12 @@ def test_what_symbols_cannot_do_decides_nothing(project: Project) -> None:
                 is_long = step.packet.length > 99.5
             assert not is_long
 
+        def test_has_no_content(step):
+            content = b""
+            with suppress(TypeError):
+                content = step.packet.content()
+            assert content == b""
+
         def test_is_not_scaled(step):
             is_long = False
             with suppress(TypeError):
@@ -294,7 +300,7 @@ def test_what_symbols_cannot_do_decides_nothing(project: Project) -> None:
     """)
     ran = project.prove()
     assert ran.outcomes.pop("test_of_an_earlier_run") == "failed"
-    assert len(ran.outcomes) == 9
+    assert len(ran.outcomes) == 10
     for name in ran.outcomes:
         assert ran.verdict(name) == "Unknown"
         assert "goes on without an answer that something symbolic does not have" in ran.said(name)

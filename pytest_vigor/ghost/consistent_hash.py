@@ -19,7 +19,7 @@ from pytest_vigor.layout import Type
 from pytest_vigor.number import Number, Run, Truth, number, truth
 from pytest_vigor.record import encode, fitted
 from pytest_vigor.term import Bool, Value
-from pytest_vigor.unanswered import tell_of_text
+from pytest_vigor.unanswered import tell, tell_of_text
 from pytest_vigor.watch import unwatched
 
 RANK_BITS = 32
@@ -162,6 +162,9 @@ class ConsistentHash:
 
     def entries(self) -> dict[int, int]:
         """How many slots each backend has in a plain table."""
+        if not isinstance(self.facts, Plain):
+            tell(self.run, "a list of entries")
+            raise TypeError(f"the entries of the symbolic consistent hash {self.name} cannot be listed")
         return dict(self.shares)
 
     def __repr__(self) -> str:

@@ -12,7 +12,7 @@ from pytest_vigor.layout import Type, collapse
 from pytest_vigor.number import Number, Run, Truth, number, truth
 from pytest_vigor.record import decode, encode, fitted
 from pytest_vigor.term import Bool, Value
-from pytest_vigor.unanswered import tell_of_text
+from pytest_vigor.unanswered import tell, tell_of_text
 from pytest_vigor.watch import unwatched
 
 SIZE_BITS = 32
@@ -229,6 +229,8 @@ class Map:
 
     def entries(self) -> dict[int, int]:
         """Every entry of a plain state."""
+        if not isinstance(self.items.facts, Plain):
+            tell(self.run, "a list of entries")
         out = {}
         for key in sorted(self.items.keys()):
             if self.items.has(key) is True:

@@ -25,7 +25,7 @@ from pytest_vigor.packet import (
 from pytest_vigor.property.checksums import checksum_is_right
 from pytest_vigor.record import fitted
 from pytest_vigor.term import Bool, Value
-from pytest_vigor.unanswered import tell_of_text
+from pytest_vigor.unanswered import tell, tell_of_text
 from pytest_vigor.watch import unwatched
 
 
@@ -275,7 +275,9 @@ class Packet:
 
     def content(self) -> bytes:
         """The bytes of a plain packet."""
-        assert isinstance(self.length_bits, int)
+        if not isinstance(self.length_bits, int) or self.frame.content is None:
+            tell(self.run, "the content of a packet")
+            raise TypeError("a symbolic packet has no content: ask for its bytes, one by one")
         return bytes(v for k in range(self.length_bits) if isinstance(v := self.frame.byte(k), int))
 
     def __repr__(self) -> str:
