@@ -214,6 +214,17 @@ def test_what_has_no_model_is_refused_by_name(code: str, what: str) -> None:
         _run("90 " + code)
 
 
+@pytest.mark.parametrize("code", ["66 0f a5 d8", "66 0f ad d8", "66 0f a4 d8 14", "66 0f ac 06 03"])
+def test_double_shifts_of_16_bits_by_more_are_refused(code: str) -> None:
+    with pytest.raises(Unmodelled, match="a double shift of 16 bits that may be by more at 0x1000"):
+        _run(f"{code} c3")  # shld ax, bx, cl; shrd ax, bx, cl; shld ax, bx, 20; shrd [rsi], ax, 3
+
+
+def test_double_shifts_that_are_defined_are_not_refused() -> None:
+    assert _run("66 0f a4 d8 03 c3", _registers(rax=0x1234, rbx=0xE000))[1].read("rax") == 0x91A7
+    assert _run("0f a5 d8 c3", _registers(rax=1, rbx=0x8000_0000, rcx=1))[1].read("rax") == 3
+
+
 def test_a_symbolic_checksum_instruction_is_a_function() -> None:
     _, registers = _run("f2 0f 38 f1 c7 c3")  # crc32 eax, edi
     a, b = (term.extract(term.var(name, 64), 64, 31, 0) for name in ("rax", "rdi"))

@@ -148,6 +148,8 @@ class _Conversion:
                 self.where = s.addr + s.delta
                 self.instructions.append(self.where)
                 self.aligned, self.encoded = False, None
+                if self.encoding().is_undefined_shift():
+                    raise Unmodelled("a double shift of 16 bits that may be by more")
                 kind = self.encoding().register_bit_test()
                 self.bit_test = BitTest(kind) if kind else None
             case "Ist_NoOp" | "Ist_AbiHint" | "Ist_MBE":

@@ -37,6 +37,18 @@ class Encoding:
             return _BIT_TESTS.get(self.opcode[1])
         return None
 
+    def is_undefined_shift(self) -> bool:
+        """Whether it is a ``shld`` or ``shrd`` of 16 bits that may be by more than these: the manual leaves open what
+        comes of that, and processors and VEX do not agree."""
+        if 0x66 not in self.prefixes or self.rex & 8 or self.avx or self.opcode[:1] != b"\x0f":
+            return False
+        match self.opcode[1]:
+            case 0xA4 | 0xAC:
+                return self.rest[0] < 0xC0 or self.rest[1] & 31 > 16
+            case 0xA5 | 0xAD:
+                return True
+        return False
+
     def wants_alignment(self) -> bool:
         """Whether it is an SSE instruction that traps if its 16-byte memory operand is not aligned."""
         if self.avx:
