@@ -7,7 +7,6 @@ never wrapped: they are ``int`` and ``bool``. A :class:`Truth` asks its run whic
 
 from __future__ import annotations
 
-import numbers
 import sys
 from pathlib import Path
 from typing import Any, Protocol
@@ -267,8 +266,10 @@ class Number:
         raise TypeError("a symbolic number has no one value here; compare it, or give the list as a finite loop")
 
     def _whole(self, other: object) -> Any:
-        """What it is compared with; TypeError for a number that is written as if it need not be an integer."""
-        if not isinstance(other, int | Number | Truth) and isinstance(other, numbers.Number):
+        """What it is compared with; TypeError for a number that is written as if it need not be an integer, and for an
+        address as text or as an object of ``ipaddress``, which equals no number: ``!=`` would be proved."""
+        is_number = isinstance(other, numbers.Number | str | bytes) or hasattr(type(other), "__int__")
+        if is_number and not isinstance(other, int | Number | Truth):
             tell(self.run, "comparison")
             raise TypeError(f"a symbolic number is an integer: compare it with one, and not with {other!r}")
         return other

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from random import Random
 from typing import Any
 
@@ -161,6 +162,10 @@ REFUSED: dict[str, Callable[[Any], Any]] = {
     "ordering with a text": lambda n: n < "1",
     "equality with a float": lambda n: n == 100.0,
     "inequality with a float": lambda n: n != 100.0,
+    "equality with a text": lambda n: n == "192.0.2.1",
+    "inequality with a text": lambda n: n != "192.0.2.1",
+    "inequality with bytes": lambda n: n != bytes(4),
+    "inequality with an address object": lambda n: n != IPv4Address("192.0.2.1"),
     "membership among floats": lambda n: n in [1e9],
     "equality of a truth value with a float": lambda n: (n > 3) == 1.0,
     "shift by a symbol": lambda n: 1 << n,
