@@ -67,8 +67,12 @@ def find_compiler(command: str | None = None) -> Compiler:
     raise BuildError("this machine has no C compiler", REMEDY)
 
 
+_TELLING = ("error:", "undefined reference", "in expansion of macro", "expanded from macro")
+
+
 def first_errors(message: str, count: int = 5) -> str:
-    """The lines of a compiler's output that say what is wrong, or its first ones if it never says "error"."""
+    """The lines of a compiler's output that say what is wrong and which macro was used there, or its first ones if it
+    never says "error"."""
     lines = [line for line in message.splitlines() if line.strip()]
-    errors = [line for line in lines if "error:" in line or "undefined reference" in line]
+    errors = [line for line in lines if any(word in line for word in _TELLING)]
     return "\n".join((errors or lines)[:count])

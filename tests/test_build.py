@@ -146,6 +146,14 @@ def test_compile_error_shows_the_compilers_words(own: Path) -> None:
     assert not (own / "own.so").exists()
 
 
+def test_error_within_a_macro_names_the_line_that_uses_it(own: Path) -> None:
+    text = "struct nf_state {\n    MAP(seen, uint32_t)\n    INDEX_POOL(used);\n};\n"
+    (own / "own.c").write_text('#include "typed.h"\n' + text + SOURCE)
+    with pytest.raises(BuildError) as caught:
+        binary_of(own)
+    assert "own.c:3:" in caught.value.detail or "own.c:4:" in caught.value.detail, caught.value.detail
+
+
 def test_warning_is_an_error(own: Path) -> None:
     (own / "own.c").write_text(SOURCE.replace("LIMIT &&", "-LIMIT &&"))
     with pytest.raises(BuildError, match="does not compile"):
