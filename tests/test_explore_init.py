@@ -11,6 +11,7 @@ import pytest
 from pytest_vigor import build, contract
 from pytest_vigor.behaviour import Behaviour
 from pytest_vigor.binary import load
+from pytest_vigor.errors import HeaderError
 from pytest_vigor.explore.explorer import explore
 from pytest_vigor.headers import read_header
 
@@ -116,3 +117,18 @@ def test_what_all_configurations_leave_is_what_steps_find(tmp_path: Path) -> Non
     assert not stops(behaviour)
     assert [each.name for each in behaviour.structures] == ["hosts", "names"]
     assert len(behaviour.accepted) == 1
+
+
+@pytest.mark.parametrize(
+    ("hosts", "names", "said"),
+    [
+        (8, 6, "nf_state.hosts: its header says that a key has 6 bytes, but nf_init makes it for 8"),
+        (6, 4, "nf_state.names: its header says that a record has 6 bytes, but nf_init makes it for 4"),
+    ],
+)
+def test_a_header_that_gives_elements_another_size_is_refused(
+    hosts: int, names: int, said: str, tmp_path: Path
+) -> None:
+    body = f"nf_state.hosts = map_alloc({hosts}, capacity); nf_state.names = vector_alloc({names}, capacity); {ALL}"
+    with pytest.raises(HeaderError, match=re.escape(said)):
+        explored(body, tmp_path)

@@ -14,7 +14,7 @@ from pytest_vigor import behaviour as b, term as t
 from pytest_vigor.behaviour import Behaviour, MutableScalar, Path, Structure
 from pytest_vigor.binary import Binary
 from pytest_vigor.contract import Contracts, NewStructure, state
-from pytest_vigor.errors import VigorError
+from pytest_vigor.errors import HeaderError, VigorError
 from pytest_vigor.explore.block import Registers
 from pytest_vigor.explore.calls import Calls
 from pytest_vigor.explore.entry import restored, set_up, short
@@ -23,7 +23,7 @@ from pytest_vigor.explore.path import PathState
 from pytest_vigor.explore.search import Search
 from pytest_vigor.frame import Frame
 from pytest_vigor.ghost.facts import Facts
-from pytest_vigor.headers import Header
+from pytest_vigor.headers import Header, StateObject
 from pytest_vigor.layout import Bytes, Integer, Scalar, Struct, scalars
 from pytest_vigor.term import Bool, Value
 from pytest_vigor.work import Work
@@ -237,6 +237,7 @@ class Explorer:
             pointer = end.memory.load(self.state_symbol[0] + each.offset, 8, end.where)
             made = end.handles.get(pointer) if isinstance(pointer, int) else None
             if made is not None:
+                _refuse_other_size(each, end.made[made])
                 names.setdefault(made, each.name)
         return tuple(names.get(f"object{k}", f"object{k}") for k in range(len(end.made)))
 
@@ -381,6 +382,18 @@ class Explorer:
             structures, mutable, paths, self.search.trivial_obligations,
             self.search.solver.statistics.queries, process_time() - started,
         )  # fmt: skip
+
+
+def _refuse_other_size(member: StateObject, made: NewStructure) -> None:
+    """HeaderError if keys or records have another size than the type that typed.h's macro gives them."""
+    for what, of in (("key", member.key), ("record", member.record)):
+        size_bytes = made.parameters.get(f"{what}_bytes")
+        if of is not None and isinstance(size_bytes, int) and size_bytes != of.size_bytes:
+            raise HeaderError(
+                f"nf_state.{member.name}: its header says that a {what} has {of.size_bytes} bytes, "
+                f"but nf_init makes it for {size_bytes}",
+                "name the same type in the header and in the sizeof that nf_init passes",
+            )
 
 
 def explore(binary: Binary, header: Header, contracts: Contracts, work: Work | None = None) -> Behaviour:
