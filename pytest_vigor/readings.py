@@ -34,6 +34,16 @@ class NotProved(Exception):
 
 def run(item: pytest.Function, is_proving: bool) -> None:
     """Runs a property; NotProved, or what pytest skips by, if it does not hold."""
+    try:
+        _run(item, is_proving)
+    except Exception:  # and not Ctrl-C, after which is said what was being done
+        work = work_of(item.config)
+        if work is not None:
+            work.end()
+        raise
+
+
+def _run(item: pytest.Function, is_proving: bool) -> None:
     nf = network_function(item)
     claim = claim_of(item.name, inspect.getdoc(item.obj))
     if item.config.getoption("vigor_replay") is not None:

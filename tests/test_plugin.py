@@ -188,6 +188,7 @@ def test_a_property_that_raises_fails_with_its_traceback(project: Project) -> No
         ran.said("test_absent_header")
     )
     assert "struct nf_config has no field 'nonsense'; it has wan_device" in ran.said("test_no_such_field")
+    assert "was stopped" not in ran.output
 
 
 def test_other_fixtures_and_parameters_reach_a_property(project: Project) -> None:
