@@ -166,7 +166,7 @@ def load(path: Path, required: Sequence[str] = NF_FUNCTIONS) -> Binary:
     missing = [name for name in required if name not in binary.exports]
     if missing:
         what = f"{path} does not export {' and '.join(missing)}"
-        raise BinaryError(what, "define them as nf.h declares them, with default visibility")
+        raise BinaryError(what, "define what nf.h declares as it does, with default visibility")
     return binary
 
 

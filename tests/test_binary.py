@@ -229,7 +229,7 @@ BROKEN = {
     "missing function": (
         SOURCE.replace("nf_process", "process"),
         (),
-        "does not export nf_process: define them as nf.h declares them, with default visibility",
+        "does not export nf_process: define what nf.h declares as it does, with default visibility",
     ),
     "hidden functions": (
         SOURCE.replace("VISIBLE int nf_", "int nf_"),
