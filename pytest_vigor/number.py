@@ -297,7 +297,7 @@ def _bits(value: int | Number) -> tuple[Value, int, bool]:
     if isinstance(value, Number):
         return value.term, value.bits, value.signed
     if not isinstance(value, int):
-        raise TypeError(f"not a number: {value!r}")
+        raise TypeError(f"{value!r} is given for a number: an address is one, too, such as 0xC0000201 for 192.0.2.1")
     return (value, max(1, value.bit_length()), False) if value >= 0 else (value, (~value).bit_length() + 1, True)
 
 

@@ -183,6 +183,11 @@ def test_what_has_no_meaning_is_refused(run: Known, use: Callable[[Any], Any]) -
         use(n)
 
 
+def test_text_where_a_number_belongs_is_named_with_what_to_write() -> None:
+    with pytest.raises(TypeError, match=r"'192\.0\.2\.1' is given for a number: an address is one.*0xC0000201"):
+        fit("192.0.2.1", 32)  # type: ignore[arg-type]
+
+
 def test_a_number_known_not_to_be_negative_can_be_divided(run: Known) -> None:
     for _ in range(50):
         (a, x), (b, y) = run.number(16), run.number(16)
