@@ -7,6 +7,7 @@ never wrapped: they are ``int`` and ``bool``. A :class:`Truth` asks its run whic
 
 from __future__ import annotations
 
+import numbers
 import sys
 from pathlib import Path
 from typing import Any, Protocol
