@@ -4,13 +4,13 @@ answers are not those that there are of the plain value that it stands for."""
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
-from pytest_vigor.named import own_functions
+from pytest_vigor.named import lines_of, own_functions
 
 _NAMES = ("id", "type")  #: of functions that ask
 _ATTRIBUTES = ("is_", "is_not")  #: likewise, of the module operator
@@ -22,19 +22,11 @@ def asked_about_identity(property_: Callable[..., Any]) -> str:
     where none does."""
     for function in own_functions(property_):
         code = function.__code__
-        first, last = code.co_firstlineno, max(_lines(code))
+        lines = lines_of(code)
         for line, names in _questions(code.co_filename):
-            if first <= line <= last and not any(_is_no_number(function, name) for name in names):
+            if line in lines and not any(_is_no_number(function, name) for name in names):
                 return f"{Path(code.co_filename).name}:{line}"
     return ""
-
-
-def _lines(code: CodeType) -> Iterator[int]:
-    yield code.co_firstlineno
-    yield from (line for _, _, line in code.co_lines() if line is not None)
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _lines(inner)
 
 
 def _is_no_number(function: FunctionType, name: str) -> bool:

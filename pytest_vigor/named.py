@@ -50,3 +50,16 @@ def names_in(code: CodeType) -> Iterator[str]:
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             yield from names_in(inner)
+
+
+def lines_of(code: CodeType) -> range:
+    """The lines of its source file, as far as they come to anything."""
+    return range(code.co_firstlineno, max(_lines(code)) + 1)
+
+
+def _lines(code: CodeType) -> Iterator[int]:
+    yield code.co_firstlineno
+    yield from (line for _, _, line in code.co_lines() if line is not None)
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _lines(inner)

@@ -15,8 +15,9 @@ import pytest
 from pytest_vigor.identity import asked_about_identity
 from pytest_vigor.items import arguments_of, network_function
 from pytest_vigor.network_function import NetworkFunction
+from pytest_vigor.property.asserts import has_assert
 from pytest_vigor.render import claim_of, failure
-from pytest_vigor.verdict import Fuzzed, Proved, Refuted, Replayed, Unknown, Verdict
+from pytest_vigor.verdict import Fuzzed, Proved, Refuted, Replayed, Unknown, Vacuous, Verdict
 
 if TYPE_CHECKING:
     from pytest_vigor.check import Checker
@@ -176,6 +177,8 @@ def _prove(
     verdict: Verdict = _unfit(item) or checker.verdict(nf, function, claim, item.name, looked_at, reach)
     if isinstance(verdict, Refuted):
         verdict = _reached(item, nf, function, claim, verdict)
+    if isinstance(verdict, Vacuous) and not has_assert(item.obj):
+        verdict = Vacuous("it has no assert", "assert what it claims: nobody looks at what a property returns")
     subject = explored.subject
     record = _record(nf, verdict, started) | {
         "paths": len(subject.behaviour.paths.get("nf_process", ())),

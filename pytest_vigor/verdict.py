@@ -40,9 +40,13 @@ class Refuted:
 
 @dataclass(frozen=True, slots=True)
 class Vacuous:
-    """No assert of the property is ever reached: it claims nothing."""
+    """No assert of the property is ever reached: it claims nothing. ``remedy`` is what would help."""
 
     reason: str
+    remedy: str = (
+        "see whether its assumptions contradict each other, or leave out all that this network function ever does; "
+        "weaken them until a case is left. An assert in a loop over nothing is not reached, either"
+    )
 
 
 @dataclass(frozen=True, slots=True)

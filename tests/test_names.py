@@ -63,3 +63,13 @@ def test_structures_are_no_fields(pytester: pytest.Pytester) -> None:
     assert ran.verdict("test_memory_of_a_configuration_is_none_to_allocate") == "Proved"
     for name in ("test_size_of_a_map_is_no_configuration", "test_size_of_a_map_is_no_number_of_the_state"):
         assert ran.verdict(name) == "Refuted"
+
+
+def test_a_state_that_is_not_exported_is_named(pytester: pytest.Pytester) -> None:
+    project = Project(pytester)
+    project.nf("names", SOURCE, HEADER.replace("VIGOR_API ", ""))
+    project.properties("def test_it(step):\n    assert step.new.config.size <= 8\n", nf="names")
+    ran = project.prove()
+    assert ran.outcomes == {"test_it": "failed"}
+    assert "the state has no 'config'; it has object0, object1; " in ran.said("test_it")
+    assert "is nf_state declared VIGOR_API?" in ran.said("test_it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import linecache
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
+from pytest_vigor.named import lines_of, own_functions
 from pytest_vigor.watch import unwatch, watching
 
 _OURS = str(Path(__file__).parent.parent)
@@ -48,6 +49,12 @@ def assert_lines(path: str) -> frozenset[int]:
     except SyntaxError:
         return frozenset()
     return frozenset(node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert))
+
+
+def has_assert(property_: Callable[..., Any]) -> bool:
+    """Whether there is an assert in a property, or in a function of its project that it names."""
+    codes = [each.__code__ for each in own_functions(property_)]
+    return any(not assert_lines(code.co_filename).isdisjoint(lines_of(code)) for code in codes)
 
 
 def _either(one: Any, other: Any, frame: FrameType, event: str, argument: Any) -> Any:

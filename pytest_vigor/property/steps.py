@@ -90,7 +90,10 @@ class State:
         try:
             return self._members[name]
         except KeyError:
-            raise AttributeError(f"the state has no {name!r}; it has {', '.join(self._members) or 'nothing'}") from None
+            known = ", ".join(self._members) or "nothing"
+            unnamed = any(each.startswith("object") and each[6:].isdigit() for each in self._members)
+            hint = "; what no member of nf_state keeps has a number: is nf_state declared VIGOR_API?" if unnamed else ""
+            raise AttributeError(f"the state has no {name!r}; it has {known}{hint}") from None
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Names and values."""

@@ -26,10 +26,11 @@ def claim_of(name: str, docstring: str | None) -> str:
 def failure(claim: str, verdict: Verdict, verbosity: int = 0) -> str:
     """The report of a property that was not proved."""
     match verdict:
-        case Vacuous(reason):
-            lines = _vacuous(reason)
+        case Vacuous(reason, remedy):
+            lines = _fails(f"It claims nothing, so it fails: {reason}.", remedy)
         case Unknown(reason, remedy):
-            lines = _unknown(reason, remedy)
+            said = paragraph(f"Reason: {reason.rstrip('.')}.")
+            lines = _fails("Neither proved nor refuted, so it fails.", remedy, ["", *said])
         case Refuted(_, Counterexample() as example):
             from pytest_vigor.render.refutation import refutation  # only what fails has to wait for it
 
@@ -52,20 +53,8 @@ def _heading(verdict: str, claim: str) -> list[str]:
     return [*lines, *paragraph(f"({cited})", indent)] if cited else lines
 
 
-def _vacuous(reason: str) -> list[str]:
-    return [
-        *paragraph(f"It claims nothing, so it fails: {reason}."),
-        "",
-        *paragraph(
-            "What would help: see whether its assumptions contradict each other, or leave out all that this network "
-            "function ever does; weaken them until a case is left. An assert in a loop over nothing is not reached, "
-            "either."
-        ),
-    ]
-
-
-def _unknown(reason: str, remedy: str) -> list[str]:
-    lines = ["Neither proved nor refuted, so it fails.", "", *paragraph(f"Reason: {reason.rstrip('.')}.")]
+def _fails(why: str, remedy: str, reason: Sequence[str] = ()) -> list[str]:
+    lines = [*paragraph(why), *reason]
     return [*lines, "", *paragraph(f"What would help: {remedy.rstrip('.')}.")] if remedy else lines
 
 
