@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_vigor.errors import VigorError
 from pytest_vigor.identity import asked_about_identity
 from pytest_vigor.items import arguments_of, network_function
 from pytest_vigor.network_function import NetworkFunction
@@ -65,6 +66,27 @@ def _run(item: pytest.Function, is_proving: bool) -> None:
 
 def _function(item: pytest.Function, arguments: Mapping[str, Any]) -> Callable[[Step], object]:
     return lambda step: item.obj(step=step, **arguments)
+
+
+_MARK = "leave cases out with assume(), or mark the property with pytest.mark.{}"
+_ENDS: dict[type[BaseException], tuple[str, str]] = {
+    pytest.skip.Exception: ("skip", _MARK.format("skip")),
+    pytest.xfail.Exception: ("xfail", _MARK.format("xfail")),
+    pytest.fail.Exception: ("fail", "use assert: what it says is shown with the packet for which it is false"),
+}
+
+
+def _claims(item: pytest.Function, arguments: Mapping[str, Any]) -> Callable[[Step], object]:
+    """The property, for a proof: what ends a test would end all cases for what one of them is."""
+
+    def claims(step: Step) -> object:
+        try:
+            return item.obj(step=step, **arguments)
+        except tuple(_ENDS) as ended:
+            name, remedy = next(_ENDS[each] for each in type(ended).__mro__ if each in _ENDS)
+            raise VigorError(f"{item.name} ends with pytest.{name}({str(ended)!r}) in a proof", remedy) from ended
+
+    return claims
 
 
 _CHECKER: pytest.StashKey[Any] = pytest.StashKey()
@@ -168,7 +190,7 @@ def _record(nf: NetworkFunction, verdict: Verdict, started: float) -> dict[str, 
 def _prove(
     item: pytest.Function, nf: NetworkFunction, arguments: Mapping[str, Any]
 ) -> tuple[Verdict, dict[str, Any]]:
-    claim, function = claim_of(item.name, inspect.getdoc(item.obj)), _function(item, arguments)
+    claim, function = claim_of(item.name, inspect.getdoc(item.obj)), _claims(item, arguments)
     checker = _checker(item.config)
     explored = checker.explore(nf)
     started = monotonic()

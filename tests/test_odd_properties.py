@@ -406,3 +406,32 @@ def test_nothing_is_proved_where_python_leaves_asserts_out(project: Project) -> 
     ran = subprocess.run(command, cwd=project.path, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     assert ran.returncode == 1
     assert "Reason: Python leaves asserts out" in ran.stdout
+
+
+def test_what_ends_a_test_does_not_end_a_proof(project: Project) -> None:
+    project.properties("""
+        def test_skips(step):
+            if step.device == 0:
+                pytest.skip("not this one")
+            assert not step.flooded
+
+        def test_expects_to_fail(step):
+            if step.device == 0:
+                pytest.xfail("not this one")
+            assert not step.flooded
+
+        def test_fails(step):
+            if step.flooded:  # which is never
+                pytest.fail("flooded")
+            assert not step.flooded
+
+        def test_fails_for_one(step):
+            if step.device == 0:
+                pytest.fail("not this one")
+            assert not step.flooded
+    """)
+    ran = project.prove()
+    wanted = {"test_skips": "skip", "test_expects_to_fail": "xfail", "test_fails_for_one": "fail"}
+    assert ran.outcomes == {"test_fails": "passed"} | dict.fromkeys(wanted, "failed")
+    for name, way in wanted.items():
+        assert ran.said(name).startswith(f"{name} ends with pytest.{way}('not this one') in a proof: ")
