@@ -18,6 +18,7 @@ from pytest_vigor.items import arguments_of, network_function
 from pytest_vigor.network_function import NetworkFunction
 from pytest_vigor.property.asserts import has_assert
 from pytest_vigor.render import claim_of, failure
+from pytest_vigor.surroundings import is_never_the_same
 from pytest_vigor.verdict import Fuzzed, Proved, Refuted, Replayed, Unknown, Vacuous, Verdict
 
 if TYPE_CHECKING:
@@ -224,6 +225,11 @@ def _unfit(item: pytest.Function) -> Unknown | None:
         return Unknown(
             "Hypothesis makes up arguments of the property: nothing is shown of any others",
             "have them come from the step, such as step.packet.length, or from parametrize",
+        )
+    if is_never_the_same(item.obj):
+        return Unknown(
+            "the property names what gives another answer each time",
+            "have a list for an iterator, and parametrize for numbers",
         )
     asked = asked_about_identity(item.obj)
     if asked:

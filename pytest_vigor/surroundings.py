@@ -18,6 +18,7 @@ _WORLD = frozenset({
     "platform", "posix", "posixpath", "random", "secrets", "shutil", "socket", "subprocess", "sys", "tempfile", "time",
     "uuid",
 })  # fmt: skip
+_CHANCE = frozenset({"random", "secrets", "uuid"})
 _KNOWING = _WORLD | {"__import__", "eval", "exec", "input", "open"}
 
 _opened: list[str] | None = None
@@ -47,14 +48,24 @@ def files_opened() -> Iterator[list[str]]:
 
 def names_the_world(property_: Callable[..., Any]) -> bool:
     """Whether a property names something that knows of more than its arguments: the environment, files, the time."""
-    return any(_is_of_world(each) for each in named_by(property_))
+    return any(_is_of(_WORLD, each) or _uses(_KNOWING, each) for each in named_by(property_))
 
 
-def _is_of_world(value: Any) -> bool:
+def is_never_the_same(property_: Callable[..., Any]) -> bool:
+    """Whether a property names something that gives another answer each time: an iterator, or chance."""
+    return any(isinstance(each, Iterator) or _is_of(_CHANCE, each) for each in named_by(property_))
+
+
+def _uses(names: frozenset[str], value: Any) -> bool:
+    is_own = isinstance(value, FunctionType) and is_own_path(value.__code__.co_filename)
+    return is_own and not names.isdisjoint(names_in(value.__code__))
+
+
+def _is_of(modules: frozenset[str], value: Any) -> bool:
+    """Whether something is one of these modules, or theirs."""
     if isinstance(value, ModuleType):
-        return value.__name__.partition(".")[0] in _WORLD
+        return value.__name__.partition(".")[0] in modules
     if isinstance(value, FunctionType) and is_own_path(value.__code__.co_filename):
-        return not _KNOWING.isdisjoint(names_in(value.__code__))
+        return False
     makers = (value, type(value), type(getattr(value, "__self__", None)))
-    modules = (getattr(each, "__module__", None) for each in makers)
-    return any(str(module).partition(".")[0] in _WORLD for module in modules)
+    return any(str(getattr(each, "__module__", None)).partition(".")[0] in modules for each in makers)

@@ -21,17 +21,19 @@ def project(pytester: pytest.Pytester) -> Project:
 
 def test_decisions_of_a_run_that_asked_something_else_are_not_taken_over(project: Project) -> None:
     project.properties("""
-        import itertools
+        runs = []
 
-        flip = itertools.cycle([True, False])
+        def flip():
+            runs.append(None)
+            return len(runs) % 2
 
         def test_no_packet_is_short(step):
-            if next(flip) and step.packet.length > 100:
+            if flip() and step.packet.length > 100:
                 pass
             assert not step.packet.length == 50
 
         def test_never_the_same(step):
-            if next(flip) and step.packet.length > 100:
+            if flip() and step.packet.length > 100:
                 pass
             assert step.packet.length != 50
     """)
@@ -406,6 +408,31 @@ def test_nothing_is_proved_where_python_leaves_asserts_out(project: Project) -> 
     ran = subprocess.run(command, cwd=project.path, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     assert ran.returncode == 1
     assert "Reason: Python leaves asserts out" in ran.stdout
+
+
+def test_what_is_never_the_same_decides_nothing(project: Project) -> None:
+    project.properties("""
+        import random
+        from random import random as chance
+
+        twice = iter([True, True])
+
+        def below(limit):
+            return random.randrange(limit)
+
+        def test_takes_from_an_iterator(step):
+            assert next(twice, False) or step.flooded
+
+        def test_throws_dice(step):
+            assert below(1) or not step.flooded
+
+        def test_throws_dice_by_name(step):
+            assert chance() < 2 or step.flooded
+    """)
+    ran = project.prove()
+    for name in ran.outcomes:
+        assert ran.verdict(name) == "Unknown" and "names what gives another answer each time" in ran.said(name)
+    assert len(ran.outcomes) == 3
 
 
 def test_what_ends_a_test_does_not_end_a_proof(project: Project) -> None:
