@@ -42,6 +42,14 @@ class Dependence:
         except RecursionError:  # data that contains itself
             return None
 
+    def data(self, module: str, arguments: Mapping[str, Any]) -> str | None:
+        """Of what a function in a module has from outside of itself, as it is now and as far as that can be told in
+        this process; None for data that contains itself."""
+        try:
+            return self._digest(module, "", _part(dict(arguments)))
+        except RecursionError:
+            return None
+
     def of_modules(self, modules: Sequence[ModuleType]) -> str:
         """Of the text of some modules, wherever they lie, and of what they import."""
         parts: list[str] = []
@@ -233,4 +241,3 @@ def _imported(tree: ast.Module, package: str) -> Iterator[str]:
             parts = base.split(".")
             yield from (".".join(parts[: k + 1]) for k in range(len(parts)))
             yield from (f"{base}.{alias.name}" for alias in node.names)
-

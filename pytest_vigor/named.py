@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dis
+import sys
 from collections.abc import Callable, Iterator
 from inspect import getattr_static
 from types import CodeType, FunctionType, ModuleType
@@ -30,11 +32,20 @@ def _named_in(function: FunctionType) -> Iterator[Any]:
     names = set(names_in(function.__code__))
     names.add(function.__qualname__.split(".")[0])  # its class, of which it may call other methods
     named = [function.__globals__[name] for name in sorted(names) if name in function.__globals__]
+    named += [sys.modules[name] for name in _imported_in(function.__code__) if name in sys.modules]
     yield from named
     yield from closed_over(function)
     for place in named:
         if isinstance(place, ModuleType | type):
             yield from (getattr_static(place, name, None) for name in sorted(names))
+
+
+def _imported_in(code: CodeType) -> Iterator[str]:
+    """The names of the modules that code imports when it runs."""
+    yield from (each.argval for each in dis.get_instructions(code) if each.opname == "IMPORT_NAME")
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _imported_in(inner)
 
 
 def own_functions(property_: Callable[..., Any]) -> Iterator[FunctionType]:

@@ -18,7 +18,7 @@ from pytest_vigor.items import arguments_ahead, arguments_of, network_function
 from pytest_vigor.network_function import NetworkFunction
 from pytest_vigor.store import Store
 from pytest_vigor.surroundings import files_opened, names_the_world
-from pytest_vigor.verdict import Proved, Unknown, Verdict
+from pytest_vigor.verdict import Proved, Verdict
 
 KEPT = 4_096
 Record = dict[str, Any]
@@ -31,6 +31,11 @@ class _Others:
 
     ahead: Ahead
     places: Mapping[str, int]
+
+
+def _with_self(item: pytest.Function, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a property, with what the object that it is a method of has."""
+    return {**arguments, "self": vars(item.instance) if item.cls is not None else {}}
 
 
 @dataclass
@@ -98,18 +103,18 @@ class Proofs:
         self.checker.explore(nf)
         with files_opened() as opened:
             verdict, record = self.judge(item, nf, arguments)
-        if isinstance(verdict, Proved) and key is not None and self._key(item, nf, arguments) != key:
-            verdict = Unknown("the property changes data that it has from its module", "keep nothing between runs")
-            record |= {"verdict": "Unknown", "assumptions": []}
         if isinstance(verdict, Proved) and key is not None and not opened:
             self._store.put(key, {"paths": verdict.paths, "assumptions": verdict.assumptions, "record": record})
         return verdict, record
 
+    def data(self, item: pytest.Function, arguments: Mapping[str, Any]) -> str | None:
+        """A digest of the data that a property has from its module, its class and its arguments, as it is now."""
+        return self.dependence.data(item.module.__name__, _with_self(item, arguments))
+
     def _key(self, item: pytest.Function, nf: NetworkFunction, arguments: Mapping[str, Any]) -> str | None:
         if names_the_world(item.obj):
             return None
-        own = vars(item.instance) if item.cls is not None else {}
-        digest = self.dependence.digest(item.module.__name__, item.nodeid, {**arguments, "self": own})
+        digest = self.dependence.digest(item.module.__name__, item.nodeid, _with_self(item, arguments))
         return None if digest is None else self._store.key(self.checker.identified(nf)[1], nf.name, digest)
 
     def _get(self, key: str | None) -> Judged | None:

@@ -197,7 +197,10 @@ def _prove(
     started = monotonic()
     looked_at: set[int] = set()
     reach = bool(item.config.getoption("vigor_reach"))
+    data = _proofs(item.config).data(item, arguments)
     verdict: Verdict = _unfit(item) or checker.verdict(nf, function, claim, item.name, looked_at, reach)
+    if isinstance(verdict, Proved) and _proofs(item.config).data(item, arguments) != data:
+        verdict = Unknown("the property changes data that it has from its module", "keep nothing between runs")
     if isinstance(verdict, Refuted):
         verdict = _reached(item, nf, function, claim, verdict)
     if isinstance(verdict, Vacuous) and not has_assert(item.obj):

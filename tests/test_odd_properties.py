@@ -369,12 +369,37 @@ def test_what_a_property_changes_is_not_taken_for_what_it_was(project: Project) 
             numbers.append(1)
             assert len(numbers) < 50 or step.packet.length != 100
     """)
-    ran = project.prove()
-    assert len(ran.outcomes) == 3
-    for name in ran.outcomes:
-        assert ran.verdict(name) == "Unknown"
-        assert "the property changes data" in ran.said(name)
+    for arguments in ((), ("--vigor-report", "out")):
+        ran = project.prove(*arguments)
+        assert len(ran.outcomes) == 3
+        for name in ran.outcomes:
+            assert ran.verdict(name) == "Unknown"
+            assert "the property changes data" in ran.said(name)
     assert not project.proofs()
+
+
+def test_what_is_changed_is_seen_though_no_proof_is_kept(project: Project) -> None:
+    project.properties("""
+        import os
+
+        seen = []
+
+        @pytest.fixture
+        def nothing():
+            return object()
+
+        def test_knows_of_the_world(step):
+            seen.append(os.sep)
+            assert len(seen) < 50 or step.packet.length != 100
+
+        def test_has_a_fixture(step, nothing):
+            seen.append(nothing)
+            assert len(seen) < 50 or step.packet.length != 100
+    """)
+    ran = project.prove()
+    assert len(ran.outcomes) == 2
+    for name in ran.outcomes:
+        assert ran.verdict(name) == "Unknown" and "the property changes data" in ran.said(name)
 
 
 def test_arguments_that_hypothesis_makes_up_are_not_all_that_there_are(project: Project) -> None:
@@ -426,13 +451,17 @@ def test_what_is_never_the_same_decides_nothing(project: Project) -> None:
         def test_throws_dice(step):
             assert below(1) or not step.flooded
 
+        def test_imports_dice(step):
+            import secrets as dice
+            assert dice.randbelow(1) < 2 or step.flooded
+
         def test_throws_dice_by_name(step):
             assert chance() < 2 or step.flooded
     """)
     ran = project.prove()
     for name in ran.outcomes:
         assert ran.verdict(name) == "Unknown" and "names what gives another answer each time" in ran.said(name)
-    assert len(ran.outcomes) == 3
+    assert len(ran.outcomes) == 4
 
 
 def test_what_ends_a_test_does_not_end_a_proof(project: Project) -> None:
